@@ -1,0 +1,33 @@
+# `make book` and `make test` each do all their set-up; nothing needs to be installed before
+# but Python 3.11 or 3.12 with venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PROFILE ?= quick
+JOBS ?= 2
+
+.PHONY: help book test lint lab serve clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+book:  ## run every chapter (profile quick), render the site, print where it is
+	@tools/setup.sh
+	@.venv/bin/replicate build --profile $(PROFILE)
+
+test:  ## lint, types, unit tests, notebooks and the site in a browser
+	@tools/setup.sh test,lint
+	@tools/test.sh
+
+lint:  ## format check, lint and types only
+	@tools/setup.sh test,lint
+	@tools/test.sh lint
+
+lab:  ## open the chapters in JupyterLab
+	@tools/setup.sh lab
+	.venv/bin/jupyter lab notebooks
+
+serve: book  ## build the site and serve it on this machine
+	.venv/bin/replicate serve
+
+clean:  ## remove everything generated, the virtual environment excepted
+	rm -rf _build
