@@ -1,0 +1,1 @@
+"""Metrics per case: segmentation, classification, detection, registration, image quality."""

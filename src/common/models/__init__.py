@@ -1,0 +1,1 @@
+"""What is new in each paper: networks, losses, balancing; everything else comes from MONAI."""
