@@ -46,7 +46,10 @@ claims:
 profiles:
   quick: {parameters: {}, minutes: 1, memory_gb: 1}
 """
-TABLE = "row,column,metric,value,spread,spread_kind,n,note\nA,Acc,Acc,90.0,,,10,\nB,Acc,Acc,80.0,,,10,\n"
+TABLE = """row,column,metric,value,spread,spread_kind,n,note
+A,Acc,Acc,90.0,,,10,
+B,Acc,Acc,80.0,,,10,
+"""
 
 
 def write(book: Path, text: str = MINIMAL, table: str = TABLE) -> Path:
@@ -115,7 +118,7 @@ def test_contrast_weights_must_sum_to_zero(book):
 
 def test_an_unknown_chapter_is_answered_with_the_nearest(book):
     write(book)
-    with pytest.raises(UsageError, match="unknown chapter 'tooy'. Did you mean 'toy'"):
+    with pytest.raises(UsageError, match=r"unknown chapter 'tooy'\. Did you mean 'toy'"):
         papers.load("tooy")
 
 

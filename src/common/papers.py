@@ -1,4 +1,4 @@
-"""What a chapter's ``paper.yml`` says, as typed objects: bibliography, arms, claims, profiles, tables.
+"""What a chapter's ``paper.yml`` says, as typed objects: bibliography, arms, claims, profiles.
 
 The file is the pre-registration of a chapter: claims, tests, margins and profiles stand in it
 before the run that judges them.
@@ -274,9 +274,9 @@ class Paper(Strict):
     arms: tuple[Arm, ...]
     metrics: tuple[Metric, ...]
     tables: tuple[Table, ...]
-    families: dict[str, Family] = {"main": Family()}
+    families: dict[str, Family] = Field(default_factory=lambda: {"main": Family()})
     claims: tuple[Claim, ...]
-    parameters: dict[str, Range] = {}
+    parameters: dict[str, Range] = Field(default_factory=dict)
     profiles: dict[Literal["quick", "standard", "full"], Profile]
 
     @model_validator(mode="after")

@@ -40,8 +40,7 @@ def root() -> Path:
 
 
 def build_dir() -> Path:
-    """Return the folder of everything generated (runs, staging, site); never under version
-    control."""
+    """Return the folder of everything generated (runs, staging, site), never committed."""
     return root() / "_build"
 
 

@@ -94,7 +94,8 @@ class Recorder:
 
     def extend(self, records: pd.DataFrame) -> None:
         """Add a table of records made elsewhere; its paper, run and profile are overwritten."""
-        self._parts.append(records.drop(columns=["paper", "run", "profile"]))
+        named = ["paper", "run", "profile"]
+        self._parts.append(records.drop(columns=named, errors="ignore"))
 
     def frame(self) -> pd.DataFrame:
         """Return all records, checked.
@@ -141,7 +142,7 @@ def check(records: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({"seed": "int64", "value": "float64"})
     twice = table.duplicated(subset=list(KEY))
     if twice.any():
-        first = table.loc[twice.idxmax(), list(KEY)].to_dict()
+        first = table.loc[twice, list(KEY)].iloc[0].to_dict()
         raise ReplicateError(
             f"{int(twice.sum())} records were made twice, the first: {first}. "
             "Give each arm, seed, fold, case and metric one value."
@@ -168,6 +169,7 @@ def write(records: pd.DataFrame, path: Path) -> Path:
             f"{path} cannot be written: {error.strerror}. Make room or choose another folder."
         ) from None
     os.close(handle)
+    os.chmod(temporary, 0o644)  # temporary files are made for their owner alone
     try:
         pq.write_table(table, temporary, compression="zstd", compression_level=9)
         os.replace(temporary, path)
@@ -220,7 +222,7 @@ def outcomes(records: pd.DataFrame, *, metric: str, arms: tuple[str, ...]) -> pd
             f"no record of metric {metric!r} for arm {', '.join(absent)}; recorded arms: "
             f"{', '.join(sorted(present)) or 'none'}. Run a profile that trains them."
         )
-    chosen = chosen[chosen["arm"].isin(arms)].astype({name: str for name in _TEXT})
+    chosen = chosen[chosen["arm"].isin(arms)].astype(dict.fromkeys(_TEXT, str))
     wide = chosen.pivot(index=["seed", "fold", "cluster", "case"], columns="arm", values="value")
     paired = wide.loc[:, list(arms)].dropna()
     if paired.empty:

@@ -256,3 +256,12 @@ def test_eight_turns_are_the_symmetries_of_the_square() -> None:
         assert m["label"] is batch["label"]
         assert sorted(m["image"].flatten().tolist()) == list(range(9))
     torch.testing.assert_close(moved[0]["image"], image)
+
+
+def test_equal_weights_follow_the_gradient_lengths_and_leave_the_sum_alone():
+    w = torch.tensor([3.0, 4.0], requires_grad=True)
+    balance = EqualWeights()
+    total = balance({"a": w[0] * 2, "b": (w * w).sum() / 2}, [w])
+    assert total.item() == 6.0 + 12.5
+    assert balance.trajectory["norm"].tolist() == [2.0, 5.0]
+    assert balance.trajectory["weight"].tolist() == [1.0, 1.0]

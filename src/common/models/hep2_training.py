@@ -28,27 +28,50 @@ from common.training import Batch, Fitted, Losses, runtime, train
 _LEAST_WEIGHT = 0.01
 
 
-class EqualWeights:
-    """Add the losses up as they are; the baseline of every balancing."""
+class _Followed:
+    """Keeps the weight and the gradient length of every task at every step."""
+
+    def __init__(self) -> None:
+        self._tasks: list[str] = []
+        self._log: list[tuple[Tensor, Tensor]] = []
+
+    def _follow(self, weights: Tensor, norms: Tensor) -> None:
+        self._log.append((weights, weights * norms))
+
+    @property
+    def trajectory(self) -> pd.DataFrame:
+        """The weight and the norm G of each task before each step, one row per step and task."""
+        weights = [w for weights, _ in self._log for w in weights.tolist()]
+        norms = [g for _, norms in self._log for g in norms.tolist()]
+        steps = np.repeat(np.arange(len(self._log)), len(self._tasks))
+        tasks = self._tasks * len(self._log)
+        return pd.DataFrame({"step": steps, "task": tasks, "weight": weights, "norm": norms})
+
+
+class EqualWeights(_Followed):
+    """Add the losses up as they are; the baseline of every balancing.
+
+    The gradient lengths of several tasks are followed as under :class:`GradNorm`; a single task
+    has nothing to be compared with, and its trajectory stays empty.
+    """
 
     def start_epoch(self) -> None:
         """Do nothing."""
 
     def __call__(self, losses: Mapping[str, Tensor], shared: Sequence[Tensor]) -> Tensor:
         """Return the sum of the losses."""
+        if len(losses) > 1:
+            self._tasks = list(losses)
+            norms = [_gradient_norm(loss, shared) for loss in losses.values()]
+            self._follow(torch.ones(len(norms)), torch.stack(norms).cpu())
         return torch.stack(list(losses.values())).sum()
 
     def report(self) -> dict[str, float]:
         """Return nothing: the weights never change."""
         return {}
 
-    @property
-    def trajectory(self) -> pd.DataFrame:
-        """An empty table of the form that :class:`GradNorm` fills."""
-        return pd.DataFrame({"step": [], "task": [], "weight": [], "norm": []})
 
-
-class GradNorm:
+class GradNorm(_Followed):
     """Balance tasks by moving each weight until the tasks' gradients train at like rates.
 
     With shared parameters W, weights w and losses L:
@@ -84,6 +107,7 @@ class GradNorm:
     ) -> None:
         if variant not in ("textbook", "released"):
             raise ValueError(f"`variant` must be textbook or released, got {variant!r}.")
+        super().__init__()
         released = variant == "released"
         self.alpha = alpha
         self.reset_each_epoch = released if reset_each_epoch is None else reset_each_epoch
@@ -91,8 +115,6 @@ class GradNorm:
         self.weights = torch.ones(n_tasks, requires_grad=True)
         self._optimiser = torch.optim.Adam([self.weights], lr=lr)
         self._initial: Tensor | None = None
-        self._tasks: list[str] = []
-        self._log: list[tuple[Tensor, Tensor]] = []
 
     def start_epoch(self) -> None:
         """Forget L(0) if it is to be taken anew in each epoch."""
@@ -116,7 +138,7 @@ class GradNorm:
         values = stacked.detach().cpu()
         self._initial = values if self._initial is None else self._initial
         before = self.weights.detach().clone()
-        self._log.append((before, before * norms))
+        self._follow(before, norms)
         self._optimiser.zero_grad()
         gradnorm_loss(self.weights, norms, values / self._initial, alpha=self.alpha).backward()
         self._optimiser.step()
@@ -129,15 +151,6 @@ class GradNorm:
         """Return the weights as they are now, as ``<task>_weight``."""
         values = self.weights.detach().tolist()
         return {f"{task}_weight": w for task, w in zip(self._tasks, values, strict=True)}
-
-    @property
-    def trajectory(self) -> pd.DataFrame:
-        """The weight and the norm G of each task before each step, one row per step and task."""
-        weights = [w for weights, _ in self._log for w in weights.tolist()]
-        norms = [g for _, norms in self._log for g in norms.tolist()]
-        steps = np.repeat(np.arange(len(self._log)), len(self._tasks))
-        tasks = self._tasks * len(self._log)
-        return pd.DataFrame({"step": steps, "task": tasks, "weight": weights, "norm": norms})
 
 
 def _gradient_norm(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,1 @@
+"""The HEp-2 chapter: its experiment, its study of the released predictions, its audit."""

@@ -1,0 +1,203 @@
+"""Archives: the records of a standard or full run, kept in the repository with where they are from.
+
+``book/results/<slug>/<profile>/`` holds ``records.parquet``, ``verdicts.json``, ``audit.json`` and
+``run.json``. The stamp consists of content hashes, never of a commit: an archive is committed
+together with the code that made it, whose commit does not exist yet.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common import papers, paths, records as records_module
+from common.errors import ReplicateError, UsageError
+from common.runs import keys, store
+from common.runs.files import read_json, storage, write_json
+
+LIMIT_BYTES = 1_000_000
+_STAMP = (
+    "slug",
+    "profile",
+    "id",
+    "parameters",
+    "key",
+    "versions",
+    "hardware",
+    "threads",
+    "ended",
+    "wall_s",
+    "cpu_s",
+    "peak_memory_mb",
+    "data",
+    "files",
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archived run.
+
+    Args:
+        slug, profile: what was run.
+        folder: where the archive lies.
+        provenance: content of its ``run.json``.
+    """
+
+    slug: str
+    profile: str
+    folder: Path
+    provenance: dict[str, Any]
+
+    @cached_property
+    def stale_because(self) -> tuple[str, ...]:
+        """What changed in code or ``paper.yml`` since the run; empty if nothing did."""
+        return _changes(self.slug, self.profile, self.provenance)
+
+    @property
+    def stale(self) -> bool:
+        """Whether code or ``paper.yml`` changed since the run."""
+        return bool(self.stale_because)
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """The records; see :mod:`common.records`."""
+        return records_module.read(self.folder / store.RECORDS)
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The verdicts as the run wrote them."""
+        return read_json(self.folder / "verdicts.json") or []
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit checks as the run wrote them."""
+        return read_json(self.folder / "audit.json") or []
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays beside the records, by name."""
+        path = self.folder / "arrays.npz"
+        if not path.is_file():
+            return {}
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+
+def archive_dir(slug: str, profile: str) -> Path:
+    """Return the folder of an archive."""
+    return paths.results_dir(slug) / profile
+
+
+def read_archive(slug: str, profile: str) -> Archive | None:
+    """Read an archive.
+
+    Args:
+        slug: the chapter.
+        profile: ``standard`` or ``full``.
+
+    Returns:
+        The archive, or None where there is none.
+
+    Raises:
+        ReplicateError: it is damaged.
+    """
+    papers.require_slug(slug)
+    folder = archive_dir(slug, profile)
+    if not folder.is_dir():
+        return None
+    stamp = read_json(folder / "run.json")
+    if not isinstance(stamp, dict) or stamp.get("files") != store.file_hashes(folder):
+        raise ReplicateError(
+            f"archive {folder}: its files must have the checksums of its run.json, and have not. "
+            "It was left as it is; a file was probably edited or merged by hand. Restore the "
+            f"folder, or run `replicate run {slug} --profile {profile}` and "
+            f"`replicate archive {slug} --profile {profile}`."
+        )
+    return Archive(slug, profile, folder, stamp)
+
+
+def _changes(slug: str, profile: str, run: dict[str, Any]) -> tuple[str, ...]:
+    return keys.differences(run.get("key", {}), keys.plan(slug, profile=profile).parts)
+
+
+def archive(slug: str, *, profile: str = "standard", allow_stale: bool = False) -> Path:
+    """Copy the newest complete run of a profile into the repository.
+
+    Args:
+        slug: the chapter.
+        profile: ``standard`` or ``full``.
+        allow_stale: archive a run whose code or declaration changed since; the archive then says
+            so wherever it is shown.
+
+    Returns:
+        The folder of the archive; an older archive is replaced.
+
+    Raises:
+        UsageError: unknown chapter or profile, or the quick profile.
+        ReplicateError: no such run, a stale one, no records, or a file over 1 MB; the older
+            archive is untouched.
+    """
+    if profile == "quick":
+        raise UsageError(
+            "profile must be standard or full, got 'quick'. A quick run is too small to archive."
+        )
+    run = _newest(slug, profile, keys.plan(slug, profile=profile))
+    changes = _changes(slug, profile, run)
+    if changes and not allow_stale:
+        raise ReplicateError(
+            f"{slug}: the newest {profile} run ({run['id']}) is stale: {'; '.join(changes)}. "
+            f"Run `replicate run {slug} --profile {profile}` again, or archive it as stale with "
+            "--allow-stale."
+        )
+    source = store.runs_dir(slug) / run["id"]
+    _check_files(slug, source, run)
+    target = archive_dir(slug, profile)
+    temporary = target.with_name(f".{profile}-{os.getpid()}")
+    try:
+        with storage(target):
+            temporary.mkdir(parents=True)
+            for name in run["files"]:
+                shutil.copyfile(source / name, temporary / name)
+        write_json(temporary / "run.json", {name: run[name] for name in _STAMP})
+        store.publish(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _newest(slug: str, profile: str, current: keys.Plan) -> dict[str, Any]:
+    runs = [run for run in store.complete(slug) if run["profile"] == profile]
+    own = [run for run in runs if run["parameters"] == current.parts["parameters"]]
+    if own:
+        return own[0]
+    reason = "only with other parameters than the profile's" if runs else "not run yet"
+    raise ReplicateError(
+        f"{slug}: profile {profile} was {reason}, so there is nothing to archive. "
+        f"Run `replicate run {slug} --profile {profile}` first."
+    )
+
+
+def _check_files(slug: str, folder: Path, run: dict[str, Any]) -> None:
+    if store.lookup(slug, run["id"]) is None:
+        raise ReplicateError(
+            f"{slug}: the files of run {run['id']} do not have the checksums of its run.json. "
+            "Nothing was archived. Run the profile again with --force."
+        )
+    if store.RECORDS not in run["files"]:
+        raise ReplicateError(
+            f"{slug}: run {run['id']} wrote no records. Nothing was archived. "
+            "End the chapter with `run.save(records)`."
+        )
+    for name in run["files"]:
+        size = (folder / name).stat().st_size
+        if size > LIMIT_BYTES:
+            raise ReplicateError(
+                f"{slug}: {name} must be at most 1 MB to be archived, got {size / 1e6:.1f} MB. "
+                "Nothing was archived. Record fewer values per case, or means over patches."
+            )

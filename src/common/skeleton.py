@@ -1,0 +1,145 @@
+"""The skeleton of a new chapter: every file of it, written together or not at all."""
+
+import io
+import re
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from ruamel.yaml import YAML
+
+from common import pairs, paths
+from common.errors import ReplicateError, UsageError
+from common.runs.files import write_text
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def write(slug: str, *, dataset: str | None = None) -> list[Path]:
+    """Write the skeleton of a chapter.
+
+    Args:
+        slug: its name: lower-case letters, digits and single hyphens, a letter first.
+        dataset: the data set it uses, ``<slug>-data`` by default; one that has a manifest is
+            used as it is.
+
+    Returns:
+        The files that were written or added to, in alphabetical order.
+
+    Raises:
+        UsageError: an invalid name, or a chapter of that name exists.
+        ReplicateError: the files cannot be written; nothing is left behind.
+    """
+    dataset = dataset or f"{slug}-data"
+    for name, kind in ((slug, "slug"), (dataset, "dataset")):
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"`{kind}` must be lower-case letters, digits and single hyphens, a letter first, "
+                f"got {name!r}. Choose a name such as 'my-paper'."
+            )
+    new = _new_files(slug, dataset)
+    for path in new:
+        if path.exists():
+            raise UsageError(
+                f"chapter {slug!r} cannot be made: {path} exists. Choose another name, or remove "
+                "that file."
+            )
+    changed = {**_with_entry(slug), **_with_reference(slug)}
+    _write_all(new, changed)
+    return sorted([*new, *changed])
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _filled(template: str, slug: str, dataset: str) -> str:
+    text = (files("common") / "templates" / f"{template}.template").read_text(encoding="utf-8")
+    return Template(text).substitute(
+        slug=slug,
+        key=_module(slug),
+        module=_module(slug),
+        dataset=dataset,
+        dataset_module=_module(dataset),
+        year=datetime.now(UTC).year,
+    )
+
+
+def _new_files(slug: str, dataset: str) -> dict[Path, str]:
+    """Return the content of every file of the chapter, the notebook pair included."""
+    root, module, dataset_module = paths.root(), _module(slug), _module(dataset)
+    places = {
+        paths.paper_dir(slug) / "paper.yml": "paper.yml",
+        paths.paper_dir(slug) / "table1.csv": "table1.csv",
+        paths.notebook(slug): "notebook.py",
+        root / "src/common/models" / f"{module}.py": "model.py",
+        root / "tests/models" / f"test_{module}.py": "test_model.py",
+    }
+    if not paths.dataset_manifest(dataset).exists():
+        places |= {
+            paths.dataset_manifest(dataset): "dataset.yml",
+            root / "src/common/datasets" / f"{dataset_module}.py": "dataset.py",
+            root / "tests/datasets" / f"test_{dataset_module}.py": "test_dataset.py",
+        }
+    content = {path: _filled(template, slug, dataset) for path, template in places.items()}
+    content[pairs.pair(slug)] = pairs.text_of(content[paths.notebook(slug)])
+    return content
+
+
+def _with_entry(slug: str) -> dict[Path, str]:
+    """Return the table of contents with the chapter behind the last one."""
+    path = paths.root() / "_toc.yml"
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    toc = yaml.load(_read(path))
+    parts = toc.get("parts", []) if isinstance(toc, dict) else []
+    for part in parts:
+        entries = part.get("chapters") or []
+        if part.get("caption") == "Chapters" or any(
+            str(entry.get("file", "")).startswith("notebooks/") for entry in entries
+        ):
+            part.setdefault("chapters", entries).append({"file": f"notebooks/{slug}"})
+            stream = io.StringIO()
+            yaml.dump(toc, stream)
+            return {path: stream.getvalue()}
+    raise ReplicateError(
+        f"{path} must have a part with the caption 'Chapters', got none. Add it; nothing was "
+        "written."
+    )
+
+
+def _with_reference(slug: str) -> dict[Path, str]:
+    path = paths.root() / "book" / "references.bib"
+    return {path: _read(path).rstrip("\n") + "\n" + _filled("references.bib", slug, slug)}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ReplicateError(
+            f"{path} cannot be read: {error.strerror}. Restore it; nothing was written."
+        ) from None
+
+
+def _write_all(new: dict[Path, str], changed: dict[Path, str]) -> None:
+    """Write every file; when one fails, remove the new ones and put back the others."""
+    before = {path: _read(path) for path in changed}
+    made: list[Path] = []
+    try:
+        for path, text in new.items():
+            made += [folder for folder in path.parents if not folder.exists()]
+            write_text(path, text)
+        for path, text in changed.items():
+            write_text(path, text)
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        for folder in sorted(set(made), reverse=True):
+            if folder.is_dir():
+                folder.rmdir()
+        for path, text in before.items():
+            if path.read_text(encoding="utf-8") != text:
+                write_text(path, text)
+        raise

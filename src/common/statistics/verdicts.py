@@ -1,0 +1,311 @@
+"""Claims and records in, verdicts out.
+
+:func:`judge` pairs the cases, runs the test that the claim names, corrects inside families and
+applies the rule :func:`common.statistics.decisions.decide`.  What could not be used is said in
+the verdict and not hidden.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from common.errors import ReplicateError
+from common.papers import Claim, Direction, Evidence, Layer, Paper, Source
+from common.statistics import design, multiplicity, power
+from common.statistics.decisions import (
+    Finding,
+    Verdict,
+    Word,
+    acceptance,
+    decide,
+    from_json,
+    number,
+    to_frame,
+    to_json,
+)
+from common.statistics.printed import judge_published
+from common.statistics.procedures import PROCEDURES, Procedure, procedure, welch_clustered
+from common.statistics.results import DesignError, Inference, equivalence_p
+
+__all__ = [
+    "FEW_CLUSTERS",
+    "PROCEDURES",
+    "Verdict",
+    "decide",
+    "from_json",
+    "judge",
+    "judge_published",
+    "to_frame",
+    "to_json",
+]
+
+FEW_CLUSTERS = 10  # below it, the laws of large numbers behind most tests do not hold
+QUICK = "quick run: too small to settle a claim"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One claim on one layer with everything that its test needs."""
+
+    claim: Claim
+    evidence: Evidence
+    test: Procedure
+    better: str
+    alpha: float
+
+    @property
+    def direction(self) -> Direction:
+        return self.evidence.direction or self.claim.direction
+
+    @property
+    def margin(self) -> float:
+        return self.evidence.margin or 0.0
+
+    @property
+    def tests_margin(self) -> bool:
+        """Whether the claim's own hypothesis is about its margin."""
+        return self.direction in ("equivalent", "non_inferior")
+
+
+def judge(
+    paper: Paper,
+    records: pd.DataFrame,
+    *,
+    layer: Layer,
+    source: Source,
+    profile: str,
+    rng: np.random.Generator,
+    alpha: float | None = None,
+) -> list[Verdict]:
+    """Judge every claim of a layer on the records of one source.
+
+    Multiplicity is controlled inside each family over the claims that were tested here, with the
+    family's method; the p-values of equivalence of directed claims are corrected the same way.
+    Intervals are not corrected.  On the replication layer a quick run leaves every tested claim
+    inconclusive.
+
+    Args:
+        paper: the chapter's declaration.
+        records: see :mod:`common.records`; other sources in it are ignored.
+        layer: ``reanalysis`` or ``replication``; :func:`judge_published` does the third.
+        source: where the cases come from; claims that name another source are passed over.
+        profile: profile of the run.
+        rng: source of resampling; each claim draws from a stream of its own.
+        alpha: level; None takes each family's.
+
+    Returns:
+        One verdict per claim, in the order of ``paper.yml``; ``untested`` with the reason in
+        ``note`` where a claim cannot be tested.
+
+    Raises:
+        ReplicateError: layer ``published``, or a claim names an unknown test.
+    """
+    if layer == "published":
+        raise ReplicateError("`layer` must be reanalysis or replication; use `judge_published`.")
+    own = records[records["source"] == source]
+    claims = [claim for claim in paper.claims if layer in claim.evidence]
+    claims = [claim for claim in claims if claim.on(layer).source in (None, source)]
+    verdicts: dict[str, Verdict] = {}
+    found: dict[str, tuple[_Case, Finding]] = {}
+    for claim, stream in zip(claims, rng.spawn(len(claims)), strict=True):
+        evidence = claim.on(layer)
+        unit = (claim.unit.case, claim.unit.cluster) if claim.unit else ("case", "cluster")
+        blank = Verdict(claim.id, layer, source, profile, "untested", unit)
+        verdicts[claim.id] = replace(blank, test=evidence.test, note=evidence.untested or "")
+        if evidence.untested is not None or evidence.test is None:
+            continue
+        better = paper.metric(evidence.metric).better if evidence.metric else "higher"
+        level = alpha if alpha is not None else paper.families[claim.family].alpha
+        case = _Case(claim, evidence, procedure(evidence.test), better, level)
+        try:
+            scores = _pair(own, case)
+            finding = _find(scores, case, stream)
+        except ReplicateError as reason:
+            verdicts[claim.id] = replace(verdicts[claim.id], note=str(reason))
+            continue
+        found[claim.id] = (case, finding)
+        verdicts[claim.id] = _describe(verdicts[claim.id], scores, case, finding)
+    _settle(paper, verdicts, found)
+    return list(verdicts.values())
+
+
+def _pair(records: pd.DataFrame, case: _Case) -> design.Paired:
+    evidence = case.evidence
+    arms = tuple(evidence.contrast) if evidence.contrast else tuple(evidence.arms or ())
+    if not arms or evidence.metric is None:
+        raise DesignError("the claim names no arms or no metric to test.")
+    return design.pair(records, metric=evidence.metric, arms=arms, group=evidence.group)
+
+
+def _find(scores: design.Paired, case: _Case, rng: np.random.Generator) -> Finding:
+    """Run the claim's test in the form that its arms and direction call for."""
+    arms, test = tuple(case.evidence.arms or ()), case.test
+    if test.directions and case.direction not in test.directions:
+        raise DesignError(
+            f"{test.name} decides direction {', '.join(test.directions)} only, got "
+            f"{case.direction!r}. Name a test that gives an interval."
+        )
+    if test.joint is not None:
+        ascending = arms[::-1] if case.better == "higher" else arms
+        return test.joint(scores, ascending if case.direction == "order" else arms)
+    if test.between != (case.evidence.between is not None):
+        raise DesignError(f"{test.name} and the key `between` go together; name both or neither.")
+    if case.evidence.between is not None:
+        if len(arms) != 1:
+            raise DesignError(f"{test.name} compares groups in one arm, got {len(arms)} arms.")
+        both = case.evidence.between
+        one = design.sample(scores, {arms[0]: 1.0})
+        return _finding(welch_clustered(one, scores, both.left, both.right), case)
+    if test.name == "mcnemar" and len(arms) != 2:
+        raise DesignError(f"mcnemar compares two arms, got {len(arms)}. Use mcnemar_clustered.")
+    comparisons = _comparisons(case)
+    findings = []
+    for weights, minus in comparisons:
+        sample = design.sample(scores, weights, minus=minus)
+        assert test.estimate is not None
+        inference = test.estimate(sample, rng)
+        findings.append(_finding(inference, case, parts=len(comparisons)))
+    return _combine(findings, [weights for weights, _ in comparisons], case)
+
+
+def _comparisons(case: _Case) -> list[tuple[dict[str, float], float]]:
+    """Return the weights of the arms, and what to take off, of every comparison of the claim."""
+    arms, value = tuple(case.evidence.arms or ()), case.claim.value or 0.0
+    minus = value if case.direction == "value" or len(arms) == 1 else 0.0
+    if case.direction == "order":
+        raise DesignError(f"{case.test.name} cannot decide an order. Name page or page_folds.")
+    if case.evidence.contrast is not None:
+        return [(dict(case.evidence.contrast), value if case.direction == "value" else 0.0)]
+    if len(arms) == 1:
+        return [({arms[0]: 1.0}, minus)]
+    if len(arms) > 2 and case.direction == "value":
+        raise DesignError(f"a value claim needs one or two arms, got {len(arms)}.")
+    everyone = case.direction in ("equivalent", "differ")
+    pairs = combinations(arms, 2) if everyone else ((arms[0], other) for other in arms[1:])
+    return [({first: 1.0, second: -1.0}, minus) for first, second in pairs]
+
+
+def _finding(inference: Inference, case: _Case, *, parts: int = 1) -> Finding:
+    p_inside = math.nan
+    if case.margin > 0 and case.direction != "value":
+        bounds = acceptance(case.direction, case.margin, case.better)
+        p_inside = equivalence_p(inference, *bounds)
+    warnings = []
+    if inference.se == 0:
+        warnings.append("no spread between units: p and interval rest on nothing")
+    if case.test.name in ("sign_flip_clustered", "wilcoxon_clustered"):
+        n = int(inference.df) + 1
+        reach = power.smallest_p_sign_flip(n)
+        if reach > case.alpha:
+            warnings.append(f"{n} clusters: p cannot fall below {reach:.2g}")
+    return Finding(
+        effect=inference.effect,
+        interval=inference.interval(1 - case.alpha),
+        # One of several comparisons contradicts the claim only beyond Bonferroni's level.
+        inner=inference.interval(1 - 2 * case.alpha / parts),
+        p=inference.p(),
+        p_inside=p_inside,
+        detectable=power.smallest_effect(inference.se, inference.df, alpha=case.alpha),
+        warnings=tuple(warnings),
+    )
+
+
+def _combine(findings: list[Finding], weights: list[dict[str, float]], case: _Case) -> Finding:
+    """Judge a claim of several comparisons by the one that decides it.
+
+    All must hold: equivalence and non-inferiority take the largest p; "the first is greater than
+    each other" takes the largest p too, unless some comparison points the other way, when the
+    strongest of those counts with Bonferroni's correction.  ``differ`` needs one pair, corrected.
+    """
+    if len(findings) == 1:
+        return findings[0]
+    count = len(findings)
+    sign = -1.0 if case.direction == "less" else 1.0
+    against = [each for each in findings if sign * each.effect < 0]
+    if case.tests_margin:
+        chosen = max(findings, key=lambda each: each.p_inside)
+        p = chosen.p
+    elif case.direction == "differ" or against:
+        chosen = min(against if case.direction != "differ" else findings, key=lambda each: each.p)
+        p = min(1.0, count * chosen.p)
+    else:
+        chosen = max(findings, key=lambda each: each.p)
+        p = chosen.p
+    arms = " minus ".join(weights[findings.index(chosen)])
+    inside = [each.p_inside for each in findings]
+    return replace(
+        chosen,
+        p=p,
+        p_inside=max(inside) if not any(map(math.isnan, inside)) else math.nan,
+        note=f"decided by {arms}, of {count} comparisons",
+    )
+
+
+def _describe(blank: Verdict, scores: design.Paired, case: _Case, finding: Finding) -> Verdict:
+    """Fill in what does not depend on the other claims."""
+    warnings = list(finding.warnings)
+    if scores.n_clusters < FEW_CLUSTERS:
+        warnings.append(f"fewer than {FEW_CLUSTERS} clusters ({scores.n_clusters})")
+    if scores.n_seeds == 1:
+        warnings.append("one training seed: the spread between trainings is not seen")
+    elif case.test.seeds == "averaged":
+        warnings.append("seeds are averaged: the spread between trainings is not tested")
+    if case.test.unit == "case" and scores.n_cases > scores.n_clusters:
+        warnings.append(f"{case.test.name} takes the cases of one cluster for independent")
+    missing = math.nan
+    return replace(
+        blank,
+        effect=number(finding.effect),
+        low=number(finding.interval.low if finding.interval else missing),
+        high=number(finding.interval.high if finding.interval else missing),
+        p=number(_own_p(case, finding)),
+        n_cases=scores.n_cases,
+        n_clusters=scores.n_clusters,
+        n_seeds=scores.n_seeds,
+        detectable=number(finding.detectable),
+        note="; ".join(filter(None, (finding.note, *scores.notes))),
+        warnings=tuple(warnings),
+    )
+
+
+def _own_p(case: _Case, finding: Finding) -> float:
+    """Return the p of the claim's own hypothesis; a value claim has an interval only."""
+    if case.direction == "value":
+        return math.nan
+    return finding.p_inside if case.tests_margin else finding.p
+
+
+def _settle(
+    paper: Paper, verdicts: dict[str, Verdict], found: dict[str, tuple[_Case, Finding]]
+) -> None:
+    """Correct the p-values inside families and decide."""
+    methods = {name: family.method for name, family in paper.families.items()}
+    families = [case.claim.family for case, _ in found.values()]
+    adjusted = multiplicity.adjust_families(
+        [_own_p(*each) for each in found.values()], families, methods=methods
+    )
+    inside = multiplicity.adjust_families(
+        [math.nan if case.tests_margin else finding.p_inside for case, finding in found.values()],
+        families,
+        methods=methods,
+    )
+    for (name, (case, finding)), p, p_inside in zip(found.items(), adjusted, inside, strict=True):
+        word: Word = decide(
+            case.direction,
+            effect=finding.effect,
+            p=finding.p if case.tests_margin else float(p),
+            p_inside=float(p) if case.tests_margin else float(p_inside),
+            interval=finding.interval,
+            inner=finding.inner,
+            margin=case.margin,
+            better=case.better,
+            in_order=finding.in_order,
+            alpha=case.alpha,
+        )
+        verdict = replace(verdicts[name], verdict=word, p_adjusted=number(float(p)))
+        if verdict.layer == "replication" and verdict.profile == "quick":
+            verdict = replace(verdict, verdict="inconclusive", warnings=(QUICK, *verdict.warnings))
+        verdicts[name] = verdict

@@ -1,0 +1,246 @@
+"""The site in a real browser: the book's own configuration and pages around a toy chapter."""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from common import display, figures, paths, site
+from toy_book import add_paper
+
+pytestmark = pytest.mark.browser
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGES = ("index", "how-to-read", "which-test", "scoreboard", "data", "build", "references")
+ADDRESSES = ["notebooks/toy.html", *(f"book/{name}.html" for name in PAGES)]
+PROSE = """\
+# A toy chapter
+
+Inline $x^2$ and a long line:
+
+$$
+\\sum_{i=1}^{n} x_i = a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r + s + t
+$$
+"""
+CONTRAST = """
+(selector) => {
+  const light = (c) => { const v = c.map(x => x / 255).map(
+    x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+  const parse = (s) => s.match(/[\\d.]+/g).map(Number);
+  const back = (e) => { for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor);
+    if (c.length < 4 || c[3] > 0.99) return c.slice(0, 3); } return [255, 255, 255]; };
+  return [...document.querySelectorAll(selector)].map(e => {
+    const a = light(parse(getComputedStyle(e).color).slice(0, 3)), b = light(back(e));
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); });
+}
+"""
+
+
+def shown(thing: display.Shown) -> nbformat.NotebookNode:
+    return new_output("display_data", thing._repr_mimebundle_())
+
+
+def chapter(path: Path) -> None:
+    """Write an executed chapter that uses everything a page can show."""
+    wide = pd.DataFrame(np.eye(12), columns=[f"metric number {i}" for i in range(12)])
+    badges = [display.verdict_badge(name) for name in display.SYMBOLS]
+    table = display.table(wide, caption="Twelve metrics", note="A note.")
+    board = display.table(pd.DataFrame({"n": range(5), "v": badges}), caption="Verdicts")
+    picture = display.describe(
+        figures.ladder({"naive": 0.001, "proper": 0.4}), alt="Two p-values", caption="A ladder."
+    )
+    cells = [
+        new_markdown_cell(PROSE),
+        new_code_cell("display.table(wide)", outputs=[shown(table), shown(board)]),
+        new_code_cell("folded()", outputs=[shown(picture)], metadata={"tags": ["hide-input"]}),
+        new_code_cell("invisible()", metadata={"tags": ["remove-cell"]}),
+        new_code_cell("unseen()", outputs=[shown(board)], metadata={"tags": ["remove-input"]}),
+        new_code_cell("source", outputs=[shown(display.source_of(display.p_value))]),
+    ]
+    state = {"application/vnd.jupyter.widget-state+json": {"state": {"a": {}}}}
+    nbformat.write(new_notebook(cells=cells, metadata={"widgets": state}), path)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Build the site once and serve it on the loopback interface."""
+    root = tmp_path_factory.mktemp("book")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("REPLICATE_ROOT", str(root))
+    for folder in ("data_manifests/datasets", "notebooks"):
+        (root / folder).mkdir(parents=True)
+    shutil.copytree(CHECKOUT / "book", root / "book", ignore=shutil.ignore_patterns("results"))
+    shutil.copy(CHECKOUT / "_config.yml", root)
+    pages = "".join(f"  - file: book/{name}\n" for name in (*PAGES[1:], "contributing"))
+    toc = f"format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/toy\n{pages}"
+    (root / "_toc.yml").write_text(toc)
+    add_paper(root)
+    chapter(root / "executed.ipynb")
+    index = site.build([site.ChapterResult("toy", "quick", root / "executed.ipynb")])
+
+    handler = type(
+        "Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}
+    )
+    serve = functools.partial(handler, directory=str(index.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+    patch.undo()
+    paths._find_root.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium, or say why these tests cannot run."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path; on Debian: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+def open_page(browser, url, *, width=1280, theme="light"):
+    """Open a page that remembers its requests and the console's messages."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.requests, page.messages = [], []
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda message: page.messages.append((message.type, message.text)))
+    page.on("pageerror", lambda error: page.messages.append(("error", str(error))))
+    page.goto(url, wait_until="load")
+    page.wait_for_timeout(250)
+    return page
+
+
+@pytest.fixture
+def tab(browser, address):
+    """Open pages of the site, and close them after the test."""
+    opened = []
+
+    def open_one(name, **options):
+        opened.append(open_page(browser, address + name, **options))
+        return opened[-1]
+
+    yield open_one
+    for page in opened:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def visits(browser, address):
+    """Visit every page once, first at the width of a desk, then of a phone."""
+    facts = {}
+    for name in ("index.html", *ADDRESSES, "search.html"):
+        page = open_page(browser, address + name)
+        images = "[...document.images].map(i => [i.alt, i.complete && i.naturalWidth > 0])"
+        facts[name] = {
+            "requests": page.requests,
+            "messages": page.messages,
+            "images": page.evaluate(images),
+            "lang": page.evaluate("document.documentElement.lang"),
+        }
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_timeout(150)
+        facts[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+        page.close()
+    return facts
+
+
+def others(requests, address):
+    return [url for url in requests if not url.startswith((address, "data:", "blob:"))]
+
+
+@pytest.mark.parametrize("name", ["index.html", *ADDRESSES, "search.html"])
+def test_page_asks_nobody_but_its_own_server_and_reports_no_error(visits, address, name):
+    visit = visits[name]
+    assert others(visit["requests"], address) == []
+    assert [text for kind, text in visit["messages"] if kind in ("error", "warning")] == []
+    assert len(visit["requests"]) > 5
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_page_does_not_scroll_sideways_on_a_phone(visits, name):
+    assert visits[name]["width"] <= 390
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_every_image_has_loaded_and_has_alternative_text(visits, name):
+    assert visits[name]["images"]
+    for alt, loaded in visits[name]["images"]:
+        assert alt.strip()
+        assert loaded
+    assert visits[name]["lang"] == "en"
+
+
+def test_figure_of_a_chapter_keeps_its_alternative_text_and_caption(tab):
+    figure = tab("notebooks/toy.html").locator("figure.rb-figure")
+    assert figure.locator("img").get_attribute("alt") == "Two p-values"
+    assert figure.locator("figcaption").inner_text() == "A ladder."
+
+
+def test_wide_table_scrolls_inside_itself_and_can_be_reached_by_keyboard(tab):
+    box = tab("notebooks/toy.html", width=390).locator(".rb-table").first
+    assert box.evaluate("e => e.scrollWidth > e.clientWidth + 100")
+    assert box.get_attribute("role") == "region"
+    box.focus()
+    assert box.evaluate("e => e === document.activeElement")
+
+
+def test_mathematics_is_typeset_without_an_error(tab):
+    page = tab("notebooks/toy.html")
+    page.wait_for_selector("mjx-container")
+    assert page.locator("mjx-container").count() == 2
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert page.locator("mjx-assistive-mml").count() == 2, "a screen reader reads MathML"
+
+
+def test_cell_tags_fold_and_hide_code(tab):
+    page = tab("notebooks/toy.html")
+    assert page.locator("details.hide pre", has_text="folded()").count() == 1
+    assert not page.locator("pre", has_text="folded()").is_visible()
+    assert "invisible()" not in page.content()
+    assert "unseen()" not in page.content()
+    assert "In [" not in page.inner_text("article")
+
+
+def test_live_source_is_highlighted(tab):
+    page = tab("notebooks/toy.html")
+    assert page.locator(".cell_output .highlight .k", has_text="def").count() == 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_of_our_components_has_a_contrast_of_four_and_a_half(tab, theme):
+    page = tab("notebooks/toy.html", theme=theme)
+    assert page.get_attribute("html", "data-theme") == theme
+    cells = [".rb-table td", ".rb-table th", ".rb-table caption"]
+    for selector in (*cells, ".rb-badge", ".rb-figure figcaption", ".rb-note"):
+        values = page.evaluate(CONTRAST, selector)
+        assert min(values) >= 4.5, selector
+
+
+def test_search_finds_a_word_without_a_network(tab, address):
+    page = tab("search.html?q=phantom")
+    page.wait_for_selector("#search-results li a")
+    found = [link.get_attribute("href") for link in page.locator("#search-results li a").all()]
+    assert any("how-to-read" in href for href in found)
+    assert others(page.requests, address) == []
+
+
+def test_front_door_leads_to_the_first_page(tab):
+    page = tab("index.html")
+    page.wait_for_url("**/book/index.html")
+    assert page.locator("article h1").inner_text().startswith("The Replication Book")
