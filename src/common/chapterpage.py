@@ -2,17 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from common.display import SYMBOLS, Shown, source_words, table, verdict_badge
+from common.display import (
+    SYMBOLS,
+    Shown,
+    effect,
+    p_value,
+    source_words,
+    table,
+    verdict_badge,
+)
 from common.papers import LAYERS, Paper
 from common.runs.archives import Archive
 from common.runs.session import Session
 from common.statistics.decisions import Verdict, from_json
-from common.statistics.verdicts import judge, judge_published
+from common.statistics.verdicts import judge
 
 QUICK = "quick"
 
@@ -60,12 +69,123 @@ def current_verdicts(
     return [chosen[place] for place in order if place in chosen]
 
 
-def at_a_glance(paper: Paper, archive: Archive | None) -> Shown:
+def verdict_overview(verdicts: Iterable[Verdict], paper: Paper) -> Shown:
+    """Show each claim in one row: in plain words, and its verdict on every layer.
+
+    Args:
+        verdicts: see :func:`current_verdicts`; claims without any tested layer are left out.
+        paper: the chapter's declaration.
+    """
+    by_claim: dict[str, dict[str, Verdict]] = {}
+    for each in verdicts:
+        if each.verdict != "untested":
+            by_claim.setdefault(each.claim, {})[each.layer] = each
+    rows = []
+    for claim, layers in by_claim.items():
+        # The deepest layer that speaks of the authors' networks comes first, then our own.
+        telling = next(layers[x] for x in ("reanalysis", "replication", "published") if x in layers)
+        text, plain = paper.claim(claim).text, plain_words(telling, paper)
+        first = Shown(
+            plain=f"{claim}: {text} {plain}",
+            html=f"{escape(claim)}: {escape(text)}<br><small>{escape(plain)}</small>",
+        )
+        row = {"claim": first}
+        row |= {layer: _overview_cell(layers.get(layer), paper) for layer in LAYERS}
+        rows.append(row)
+    return table(pd.DataFrame(rows), caption="The claims on trial.", index=False)
+
+
+def _overview_cell(verdict: Verdict | None, paper: Paper) -> Shown:
+    if verdict is None:
+        return Shown(plain="–")
+    badge = verdict_badge(verdict.verdict)
+    size = _size(verdict, paper)
+    p = "" if verdict.p_adjusted is None else f"p {p_value(verdict.p_adjusted)}"
+    lines = [line for line in (size, p) if line]
+    return Shown(
+        plain="; ".join([badge.plain, *lines]),
+        html="<br>".join([badge.html, *(f"<small>{escape(line)}</small>" for line in lines)]),
+    )
+
+
+def _size(verdict: Verdict, paper: Paper) -> str:
+    unit = _metric_unit(verdict, paper)
+    if verdict.effect is None:
+        return ""
+    return effect(verdict.effect, verdict.low, verdict.high, unit=unit)
+
+
+def _metric_unit(verdict: Verdict, paper: Paper) -> str:
+    claim = paper.claim(verdict.claim)
+    layer = next(each for each in LAYERS if each == verdict.layer)
+    metric = claim.on(layer).metric
+    # Joint tests of several arms have no effect in the metric's unit.
+    return "" if metric is None or verdict.low is None else paper.metric(metric).unit
+
+
+def plain_words(verdict: Verdict, paper: Paper) -> str:
+    """Say in one sentence what a verdict means, with its numbers.
+
+    Args:
+        verdict: a tested verdict.
+        paper: supplies units, margins and the words of the layer.
+
+    Returns:
+        One sentence for a reader without statistics.
+    """
+    claim = paper.claim(verdict.claim)
+    unit = _metric_unit(verdict, paper)
+    where = {
+        "published": "From the printed numbers alone",
+        "reanalysis": "In the authors' own outputs",
+        "replication": "In our replication",
+    }[verdict.layer]
+    span = ""
+    if verdict.low is not None and verdict.high is not None:
+        low, high = effect(verdict.low, unit=unit), effect(verdict.high, unit=unit)
+        span = f"anything from {low} to {high} fits the data"
+    margin = effect(claim.margin, unit=unit).lstrip("+")
+    if verdict.verdict == "supported":
+        if claim.direction in ("equivalent", "non_inferior"):
+            return f"{where} the difference is shown to be smaller than {margin}."
+        return f"{where} the claim holds{'; ' + span if span else ''}."
+    if verdict.verdict == "contradicted":
+        return f"{where} the opposite holds{'; ' + span if span else ''}."
+    if verdict.verdict == "equivalent":
+        return f"{where} a difference, if any, is smaller than {margin}."
+    if claim.direction == "equivalent" and span:
+        return f"{where} equality within {margin} is not shown: {span}."
+    if verdict.detectable is not None:
+        least = effect(verdict.detectable, unit=unit).lstrip("+")
+        return (
+            f"{where} neither the claim nor its opposite is shown; "
+            f"effects under {least} would mostly be missed."
+        )
+    return f"{where} neither the claim nor its opposite is shown{': ' + span if span else ''}."
+
+
+def untested_table(verdicts: Iterable[Verdict], paper: Paper) -> Shown:
+    """Show which claims no test reached on which layers, and why."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in verdicts:
+        if each.verdict == "untested":
+            reasons.setdefault((each.claim, each.note), []).append(each.layer)
+    rows = [
+        {"claim": f"{claim}: {paper.claim(claim).text}", "layer": ", ".join(layers), "why": note}
+        for (claim, note), layers in reasons.items()
+    ]
+    return table(pd.DataFrame(rows), caption="What could not be tested, and why.", index=False)
+
+
+def at_a_glance(paper: Paper, published: Iterable[Verdict], archive: Archive | None) -> Shown:
     """Show how many claims stand how on each layer, and what each profile costs.
 
-    Published verdicts are computed from the printed tables, the others read from the archive.
+    Args:
+        paper: the chapter's declaration.
+        published: verdicts from the printed tables; those of the other layers are the archive's.
+        archive: the archived standard or full run, or None.
     """
-    verdicts = judge_published(paper)
+    verdicts = list(published)
     if archive is not None:
         verdicts += [each for each in from_json(archive.verdicts) if each.layer != "published"]
     counts = Counter((each.layer, each.verdict) for each in verdicts)
@@ -74,7 +194,7 @@ def at_a_glance(paper: Paper, archive: Archive | None) -> Shown:
         layer: {word: counts[layer, word] or "–" for word in SYMBOLS}  # type: ignore[index]
         for layer in layers
     }
-    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
     frame.columns = pd.Index([verdict_badge(word) for word in frame.columns])
     cost = "; ".join(
         f"{name} {each.minutes:g} min, {each.memory_gb:g} GB"
@@ -90,9 +210,8 @@ def claim_table(paper: Paper) -> Shown:
             "claim": f"{claim.id}{', ours' if claim.ours else ''}",
             "text": claim.text,
             "where": claim.where.split(" (")[0],
-            "direction": claim.direction.replace("_", " "),
-            "margin": claim.margin or "–",
-            "unit": claim.unit.cluster if claim.unit else "–",
+            "direction": claim.direction.replace("_", " ")
+            + (f", margin {claim.margin:g}" if claim.margin else ""),
             "tested on": ", ".join(layer for layer in LAYERS if _tested(claim.evidence.get(layer)))
             or "–",
         }
@@ -120,7 +239,7 @@ def provenance(run: Session, archive: Archive | None) -> Shown:
             "torch": stamp["versions"].get("torch", "?"),
             "changed since": "; ".join(archive.stale_because) or "nothing",
         }
-    frame = pd.DataFrame(columns).astype(object)
+    frame = pd.DataFrame(columns).astype(object).rename_axis("parameter")
     frame = frame.where(frame.notna(), "–")
     return table(frame, caption="Parameters and provenance.")
 

@@ -26,7 +26,9 @@ from common.statistics.results import DesignError
         (2.67, 2.675, 2, "truncated"),
         (0.2, 0.25, 1, "rounded"),  # half to even
         (0.3, 0.25, 1, "rounded"),  # half up
-        (0.29, 0.57 - 0.28, 2, "rounded"),  # 0.28999999999999998
+        (0.835, 0.7 + 0.1 + 0.0345, 3, "rounded"),  # 0.8344999999999999 is 0.8345
+        (0.1, 0.3 - 0.1, 1, "neither"),  # 0.19999999999999998 is 0.2 and not cut to 0.1
+        (0.19, 0.3 - 0.1, 2, "neither"),
         (-1.2, -1.25, 1, "rounded"),
         (-1.2, -1.29, 1, "truncated"),
         (98.0, 97.6, 0, "rounded"),

@@ -96,7 +96,7 @@ def test_an_arm_against_itself_has_no_effect_and_p_one(rng):
 def test_two_level_spread_is_that_of_folds_plus_that_of_patients(rng):
     n_folds, n_patients = 40, 30
     fold = np.repeat(np.arange(n_folds), n_patients)
-    values = rng.normal(size=n_folds)[fold] + rng.normal(0, 2, len(fold))
+    values = rng.normal(size=n_folds)[fold] + rng.normal(0, 6, len(fold))
     found = two_level(values, fold=fold, cluster=np.arange(len(fold)), n_resamples=4000, rng=rng)
     means = values.reshape(n_folds, n_patients).mean(axis=1)
     within = values.reshape(n_folds, n_patients).var(axis=1).mean() / n_patients

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from common.chapters.hep2.audit import compare
 from common.chapters.hep2.study import Study
@@ -110,21 +111,31 @@ def joint(study: Study, endpoint: Endpoint) -> "pd.Series[Any]":
     )
 
 
+def _correlation(values: NDArray[np.float64]) -> float:
+    """Intraclass correlation of an array (patients, patches)."""
+    return icc(values.ravel(), np.repeat(np.arange(len(values)), values.shape[1]))
+
+
+def measured_design_effect(study: Study) -> float:
+    """Return the design effect of pattern correctness, averaged over the configurations."""
+    each = study.outcome["label"].reshape(len(study.arms), len(study.fold), -1)
+    return float(np.mean([design_effect(_correlation(v), v.shape[1]) for v in each]))
+
+
 def clustering(study: Study, endpoint: Endpoint) -> "pd.Series[Any]":
     """Measure how alike the patches of one patient are, under the first configuration."""
     values = study.outcome[endpoint][0].reshape(len(study.fold), -1)
-    cluster = np.repeat(np.arange(len(study.fold)), values.shape[1])
-    correlation = icc(values.ravel(), cluster)
+    correlation = _correlation(values)
     effect = design_effect(correlation, values.shape[1])
     votes = study.vote[endpoint]
     return pd.Series(
         {
-            "intraclass correlation": correlation,
-            "design effect": effect,
-            "patches": float(values.size),
-            "worth independent patches": values.size / effect,
-            "patients wrong under all six": float((~votes).all(axis=0).sum()),
-            "patients right under all six": float(votes.all(axis=0).sum()),
+            "intraclass correlation": f"{correlation:.2f}",
+            "design effect": f"{effect:.0f}",
+            "patches": f"{values.size:,}",
+            "worth independent patches": f"{values.size / effect:.0f}",
+            "patients wrong under all six": f"{(~votes).all(axis=0).sum()}",
+            "patients right under all six": f"{votes.all(axis=0).sum()}",
         }
     )
 
@@ -147,7 +158,7 @@ def congruence(paper: Paper, study: Study) -> dict[str, Any]:
     share = np.linspace(bounds.independent, bounds.high, 60)
     places = [study.arms.index(arm) for arm in claim.arms]
     both = study.outcome["label"][places].prod(axis=0)
-    inflation = float(clustering(study, "label")["design effect"])
+    inflation = measured_design_effect(study)
     curves = {
         "patches independent": 1.0,
         f"patients respected (design effect {inflation:.0f})": inflation,
