@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def test_every_command_explains_itself_with_an_example(command):
     result = replicate(*command, "--help")
     assert result.exit_code == 0
     assert "Example" in result.stdout
-    assert f"  replicate {' '.join(command)}" in result.stdout
+    # Each example stands on a line of its own, to be copied.
+    assert re.search(rf"^    replicate {' '.join(command)}", result.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ app = typer.Typer(
 def replicate(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    r"""Replicate papers of medical image analysis and put their claims on trial.
+    """Replicate papers of medical image analysis and put their claims on trial.
 
     \b
     Examples:

@@ -64,7 +64,7 @@ def _row(chapter: dict[str, Any]) -> list[Any]:
 
 
 def list_chapters(as_json: JsonOption = False) -> None:
-    r"""List the chapters: claims, verdicts by layer, data, last run.
+    """List the chapters: claims, verdicts by layer, data, last run.
 
     \b
     Examples:
@@ -84,7 +84,7 @@ def _origin(row: dict[str, Any]) -> str:
 
 
 def claims(slug: SlugArgument = None, as_json: JsonOption = False) -> None:
-    r"""Print claims with their newest verdicts, from archives and runs.
+    """Print claims with their newest verdicts, from archives and runs.
 
     A larger profile outweighs a smaller one, then the newer run the older.
 
@@ -108,7 +108,7 @@ def claims(slug: SlugArgument = None, as_json: JsonOption = False) -> None:
 
 
 def audit(slug: SlugArgument = None, as_json: JsonOption = False) -> None:
-    r"""Print the audit: checks of the published numbers against themselves.
+    """Print the audit: checks of the published numbers against themselves.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from common.errors import ReplicateError
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help=r"""Find, fetch and verify data sets.
+    help="""Find, fetch and verify data sets.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def status(
     dataset: DatasetArgument = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    r"""Say which data sets are on disk, and where.
+    """Say which data sets are on disk, and where.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def status(
             [
                 one.dataset,
                 one.access,
-                one.state,
+                "generated" if one.access == "generated" else one.state,
                 f"{one.n_present}/{one.n_files}",
                 _size(one.n_bytes),
                 one.folder or "-",
@@ -63,7 +63,7 @@ def status(
 
 @app.command()
 def fetch(dataset: DatasetArgument = None) -> None:
-    r"""Download an open data set (all of them by default), each file checked.
+    """Download an open data set (all of them by default), each file checked.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def fetch(dataset: DatasetArgument = None) -> None:
 
 @app.command()
 def verify(dataset: DatasetArgument = None) -> None:
-    r"""Compare the checksum of every file with the manifest.
+    """Compare the checksum of every file with the manifest.
 
     Without a name, every data set that is on disk is verified.
 

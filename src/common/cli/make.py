@@ -41,7 +41,7 @@ def run(
     ] = None,
     force: ForceOption = False,
 ) -> None:
-    r"""Run one chapter; an unchanged one is taken from the cache.
+    """Run one chapter; an unchanged one is taken from the cache.
 
     Parameters are those of the notebook's parameters cell; values are Python literals or words.
 
@@ -68,7 +68,7 @@ def build(
     force: ForceOption = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at the same time.")] = None,
 ) -> None:
-    r"""Run the chapters that changed, then render the site.
+    """Run the chapters that changed, then render the site.
 
     A chapter that fails stops only itself: its page shows the error, and the command ends with 1.
 
@@ -108,7 +108,7 @@ def sync(
         bool, typer.Option("--outputs", help="Run the chapter and store what checked cells print.")
     ] = False,
 ) -> None:
-    r"""Bring the .ipynb of each chapter up to its .py.
+    """Bring the .ipynb of each chapter up to its .py.
 
     \b
     Examples:
@@ -140,7 +140,7 @@ def archive(
         bool, typer.Option("--allow-stale", help="Archive although code or paper.yml changed.")
     ] = False,
 ) -> None:
-    r"""Keep the records of the newest standard or full run in the repository.
+    """Keep the records of the newest standard or full run in the repository.
 
     \b
     Examples:
@@ -158,7 +158,7 @@ def new(
         str | None, typer.Option(help="Its data set; <slug>-data by default.")
     ] = None,
 ) -> None:
-    r"""Write the skeleton of a chapter: every file it needs, with tests that fail until filled in.
+    """Write the skeleton of a chapter: every file it needs, with tests that fail until filled in.
 
     \b
     Example:
@@ -178,7 +178,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 8000,
 ) -> None:
-    r"""Serve the built site on this machine.
+    """Serve the built site on this machine.
 
     \b
     Example:

@@ -282,11 +282,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _only_shows(module: str) -> bool:
+    """Say whether a module finds, declares and draws only; so do the ``tables`` of a chapter."""
+    of_chapter = module.startswith("common.chapters.") and module.endswith(".tables")
+    return of_chapter or _within(module, NOT_NUMBERS)
+
+
 def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[str, ...]:
     """Say why records made from one state of the book may not be those of another.
 
-    Data and versions are not compared, nor :data:`NOT_NUMBERS`: records made with them stay
-    true of them.
+    Data and versions are not compared, nor what only shows (:data:`NOT_NUMBERS` and the
+    ``tables`` module of a chapter): records made with them stay true of them.
 
     Args:
         stored: the ``parts`` of the plan of a run that was made.
@@ -307,9 +313,7 @@ def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[
             found.append(phrase)
     then, now = stored.get("modules", {}), current.get("modules", {})
     names = sorted(
-        name
-        for name in {*then, *now}
-        if then.get(name) != now.get(name) and not _within(name, NOT_NUMBERS)
+        name for name in {*then, *now} if then.get(name) != now.get(name) and not _only_shows(name)
     )
     if names:
         found.append(f"code changed: {', '.join(names)}")

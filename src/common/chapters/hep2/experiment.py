@@ -101,6 +101,8 @@ def run(
     seeds: Iterable[int],
     n_folds: int,
     width: int,
+    batch_size: int = 16,
+    lr: float = 2e-3,
     jobs: int = 2,
     progress: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -112,6 +114,8 @@ def run(
         seeds: training seeds; each also deals the folds anew.
         n_folds: number of folds.
         width: width of the narrow encoder; 0 for EfficientNet-B4.
+        batch_size: patches per step.
+        lr: learning rate of Adam.
         jobs: processes; each training uses one thread, so the records do not depend on ``jobs``.
         progress: show a bar.
 
@@ -119,8 +123,9 @@ def run(
         Records without ``paper, run, profile`` (see :mod:`common.records`) and the histories:
         ``seed, fold, training, epoch, metric, value``.
     """
+    fitting = {"width": width, "batch_size": batch_size, "lr": lr}
     todo = [
-        delayed(_train_and_score)(phantom, training, seed, fold, n_folds, width)
+        delayed(_train_and_score)(phantom, training, seed, fold, n_folds, fitting)
         for seed in seeds
         for fold in range(n_folds)
         for training in trainings
@@ -149,6 +154,8 @@ def mechanism(
     size: int,
     width: int,
     epochs: int,
+    batch_size: int = 16,
+    lr: float = 2e-3,
     jobs: int = 2,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -165,6 +172,8 @@ def mechanism(
         size: side of a patch (pixels).
         width: width of the narrow encoder.
         epochs: passes over the training patches.
+        batch_size: patches per step.
+        lr: learning rate of Adam.
         jobs: processes.
         progress: show a bar.
 
@@ -173,8 +182,9 @@ def mechanism(
         ``label_correct``, group ``debris <share>``, cluster = the draw of the phantom.
     """
     shape = (n_patients, n_specimens, n_patches, size)
+    fitting = {"width": width, "batch_size": batch_size, "lr": lr}
     todo = [
-        delayed(_one_mechanism)(share, seed, shape, width, epochs, arm)
+        delayed(_one_mechanism)(share, seed, shape, fitting, epochs, arm)
         for share in debris
         for seed in seeds
         for arm in MECHANISM
@@ -186,7 +196,7 @@ def _one_mechanism(
     debris: float,
     seed: int,
     shape: tuple[int, int, int, int],
-    width: int,
+    fitting: dict[str, Any],
     epochs: int,
     name: str,
 ) -> pd.DataFrame:
@@ -200,7 +210,7 @@ def _one_mechanism(
     fold_of = deal_folds(phantom.patches["patient"].to_numpy(), n_folds=3, seed=seed)
     train, test = np.flatnonzero(fold_of != 0), np.flatnonzero(fold_of == 0)
     arm = Arm(name, weighting="equal", tasks=MECHANISM[name], epochs=epochs)
-    fitted, _ = train_arm(arm, phantom.arrays(), train, seed=seed, width=width)
+    fitted, _ = train_arm(arm, phantom.arrays(), train, seed=seed, **fitting)
     right = measure(predict(fitted, phantom.image[test]), phantom, test)["label_correct"]
     case = phantom.patches.iloc[test]
     return pd.DataFrame(
@@ -220,19 +230,19 @@ def _one_mechanism(
 
 
 def _train_and_score(
-    phantom: Phantom, training: Training, seed: int, fold: int, n_folds: int, width: int
+    phantom: Phantom,
+    training: Training,
+    seed: int,
+    fold: int,
+    n_folds: int,
+    fitting: dict[str, Any],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     torch.set_num_threads(1)
     patient = phantom.patches["patient"].to_numpy()
     fold_of = deal_folds(patient, n_folds=n_folds, seed=seed)
     train, test = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-    fitted, balance = train_arm(
-        training.arm,
-        phantom.arrays(),
-        train,
-        seed=1000 * seed + fold + training.redraw,
-        width=width,
-    )
+    start = 1000 * seed + fold + training.redraw
+    fitted, balance = train_arm(training.arm, phantom.arrays(), train, seed=start, **fitting)
     parts = [
         _score(fitted, phantom, train, test, arm=arm, epoch=epoch)
         for arm, epoch in training.epochs_of.items()

@@ -48,9 +48,18 @@ class Study:
     pattern: NDArray[np.str_]
 
     def by_fold(self, endpoint: Endpoint) -> NDArray[np.float64]:
-        """Return the accuracy of each configuration in each fold (folds, 6)."""
-        mean = self.outcome[endpoint].mean(axis=(2, 3))
-        return np.stack([mean[:, self.fold == fold].mean(axis=1) for fold in np.unique(self.fold)])
+        """Return the accuracy of each configuration in each fold (folds, 6).
+
+        Whole counts are divided once, so that equal counts give equal numbers and ranks tie.
+        """
+        right = self.outcome[endpoint].sum(axis=(2, 3))
+        per_patient = self.outcome[endpoint][0, 0].size
+        return np.stack(
+            [
+                right[:, self.fold == fold].sum(axis=1) / (per_patient * (self.fold == fold).sum())
+                for fold in np.unique(self.fold)
+            ]
+        )
 
 
 def load(results: Results | None, *, rng: np.random.Generator) -> Study:

@@ -1,16 +1,25 @@
 """Tables and curves of the HEp-2 page, made of records and printed numbers."""
 
+import itertools
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from common import figures
 from common.chapters.hep2.audit import compare
+from common.chapters.hep2.experiment import MECHANISM
 from common.chapters.hep2.study import Study
 from common.datasets.hep2_author_results import CONFIGS, Endpoint, Results
 from common.papers import Paper
+from common.plotstyle import INK, canvas, style
 from common.runs.archives import Archive
+from common.statistics import power
+from common.statistics.audit import Check
 from common.statistics.bootstrap import cluster_bootstrap
 from common.statistics.dependence import design_effect, icc
 from common.statistics.published import congruence_range, probability_false_ordering
@@ -19,10 +28,17 @@ from common.statistics.ranking import block_anova, friedman, nemenyi_critical_di
 PATCHES_PER_PATIENT = 60
 
 
+REPLICATED = {
+    "Label accuracy": "label_correct",
+    "Intensity accuracy": "intensity_correct",
+    "Mask accuracy": "pixel_accuracy",
+}
+
+
 def published_and_replicated(
     paper: Paper, records: pd.DataFrame, archive: Archive | None, *, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Set the published pattern accuracies beside those on the phantom.
+    """Set the published means beside those on the phantom.
 
     Args:
         paper: supplies the printed numbers and the arms' labels.
@@ -31,37 +47,125 @@ def published_and_replicated(
         rng: resamples patients for the intervals.
 
     Returns:
-        ``row, kind, value, low, high`` in percent; intervals where there are patients.
+        ``metric, row, kind, value, low, high`` in percent; intervals where there are patients.
     """
-    published = paper.claim("C4a").on("published").published
-    assert published is not None  # declared so in paper.yml
-    numbers = paper.published(published)
-    rows: list[dict[str, Any]] = [
-        {"row": paper.arm(arm).label, "kind": "published", "value": 100 * numbers[arm]}
-        for arm in CONFIGS
-    ]
+    printed = paper.table("table16").set_index(["metric", "row"])["value"]
     runs = {"this run": records}
     if archive is not None:
         runs[f"{archive.profile} run"] = archive.records
-    for kind, table in runs.items():
-        right = table[(table["metric"] == "label_correct") & (table["source"] == "phantom")]
-        for arm in CONFIGS:
-            mine = right[right["arm"] == arm]
-            # A patient is one unit, whatever the number of seeds that scored it.
-            found = cluster_bootstrap(
-                mine["value"], cluster=mine["cluster"].astype(str), n_resamples=2000, rng=rng
-            )
-            interval = found.interval(0.95)
-            rows.append(
-                {
-                    "row": paper.arm(arm).label,
-                    "kind": kind,
-                    "value": 100 * found.effect,
-                    "low": 100 * interval.low,
-                    "high": 100 * interval.high,
-                }
-            )
+    rows: list[dict[str, Any]] = []
+    for metric, own in REPLICATED.items():
+        for arm, cell in _cells(paper).items():
+            where = {"metric": metric, "row": paper.arm(arm).label}
+            rows.append(where | {"kind": "published", "value": 100 * float(printed[metric, cell])})
+            for kind, table in runs.items():
+                rows.append(where | {"kind": kind} | _mean(table, arm, own, rng))
     return pd.DataFrame(rows)
+
+
+def _cells(paper: Paper) -> dict[str, str]:
+    """Return the row of Fig. 16 that belongs to each configuration."""
+    published = paper.claim("C4a").on("published").published
+    assert published is not None  # declared so in paper.yml
+    return {arm: published.cells[arm].row for arm in CONFIGS}
+
+
+def _mean(table: pd.DataFrame, arm: str, metric: str, rng: np.random.Generator) -> dict[str, float]:
+    mine = table[
+        (table["arm"] == arm) & (table["metric"] == metric) & (table["source"] == "phantom")
+    ]
+    # A patient is one unit, whatever the number of seeds that scored it.
+    found = cluster_bootstrap(
+        mine["value"], cluster=mine["cluster"].astype(str), n_resamples=2000, rng=rng
+    )
+    interval = found.interval(0.95)
+    return {
+        "value": 100 * found.effect,
+        "low": 100 * interval.low,
+        "high": 100 * interval.high,
+    }
+
+
+def side_by_side(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Turn the rows of :func:`published_and_replicated` into one row per metric and arm."""
+    return numbers.pivot_table("value", ["metric", "row"], "kind", sort=False)
+
+
+def dial(records: pd.DataFrame, archive: Archive | None) -> pd.DataFrame:
+    """Average the accuracy with and without the mask task at each stand of the dial, in percent."""
+    runs = {"this run": records}
+    if archive is not None:
+        runs[f"{archive.profile} run"] = archive.records
+    parts = {}
+    for kind, table in runs.items():
+        mine = table[table["arm"].isin(MECHANISM)].astype({"arm": str, "group": str})
+        parts[kind] = 100 * mine.groupby(["group", "arm"])["value"].mean().unstack()
+    return pd.concat(parts, axis=1)
+
+
+def checks(items: Iterable[Check | dict[str, Any]]) -> pd.DataFrame:
+    """Arrange audit checks for a page: what was asked, what came of it, and why."""
+    rows = []
+    for item in items:
+        check = item if isinstance(item, dict) else asdict(item)
+        finding = "; ".join(
+            text
+            for text in (
+                f"printed: {check['printed']}" if check["printed"] else "",
+                f"recomputed: {check['recomputed']}" if check["recomputed"] else "",
+                check["note"],
+            )
+            if text
+        )
+        rows.append(
+            {
+                "check": check["id"],
+                "statement": check["statement"],
+                "status": check["status"],
+                "finding": finding or "–",
+            }
+        )
+    return pd.DataFrame(rows, columns=["check", "statement", "status", "finding"])
+
+
+def learning_figure(results: Results | None, history: pd.DataFrame, paper: Paper) -> Figure:
+    """Draw how pattern accuracy rises in training, and where it stands on new patients.
+
+    Args:
+        results: the release; its training accuracies and test accuracies are drawn.
+        history: of this run, whose pattern losses are drawn where there is no release.
+        paper: supplies the labels.
+    """
+    if results is None:
+        mine = history[history["metric"] == "label_loss"]
+        return figures.curves(
+            mine[mine["training"].isin(["dice-0.06", "bce-0.06", "dice-30-0.12", "bce-30-0.12"])],
+            x="epoch",
+            y="value",
+            arm="training",
+            label_x="epoch",
+            label_y="loss of the pattern task",
+        )
+    curve = results.training.astype({"config": str})
+    curve = curve[curve["metric"] == "label_accuracy"].assign(value=lambda t: 100 * t["value"])
+    tested = results.reports.astype({"config": str}).set_index("config")["label_accuracy"]
+    with style():
+        figure, grid = canvas(420, rows=2, columns=3, sharex=True, sharey=True)
+        for axes, config in zip(grid.T.ravel(), CONFIGS, strict=True):
+            by_epoch = curve[curve["config"] == config].groupby("epoch")["value"]
+            band = by_epoch.agg(["mean", "min", "max"])
+            axes.fill_between(band.index, band["min"], band["max"], alpha=0.25, lw=0)
+            axes.plot(band.index, band["mean"], marker="", label="training patches")
+            new = 100 * tested[[config]].to_numpy()
+            place = np.full(len(new), band.index.max())
+            axes.plot(place, new, "o", mfc="white", color=INK, ms=5, label="test folds")
+            axes.set_title(paper.arm(config).label)
+            axes.grid(axis="y")
+        grid[1, 1].set_xlabel("epoch")
+        grid[0, 0].set_ylabel("pattern accuracy (%)")
+        grid[1, 0].set_ylabel("pattern accuracy (%)")
+        grid[0, 0].legend(loc="lower right")
+    return figure
 
 
 def slope_rows(paper: Paper, results: Results) -> pd.DataFrame:
@@ -98,6 +202,10 @@ def joint(study: Study, endpoint: Endpoint) -> "pd.Series[Any]":
     """Test six configurations at once, folds as blocks."""
     blocks = study.by_fold(endpoint)
     ranks, anova = friedman(blocks), block_anova(blocks)
+    k = len(blocks)
+    pairs = itertools.combinations(range(blocks.shape[1]), 2)
+    spread = float(np.mean([np.std(blocks[:, a] - blocks[:, b], ddof=1) for a, b in pairs]))
+    found = power.corrected_t(spread, n_folds=k, test_train_ratio=1 / (k - 1))
     return pd.Series(
         {
             "Friedman, p": ranks.p,
@@ -105,6 +213,8 @@ def joint(study: Study, endpoint: Endpoint) -> "pd.Series[Any]":
             "randomised blocks, F": anova.f,
             "randomised blocks, p": anova.p,
             "scatter left (points)": 100 * anova.residual_sd,
+            "spread of fold differences (points)": 100 * spread,
+            "corrected t finds with 80 % power (points)": 100 * found,
             "largest gap in mean rank": float(np.ptp(ranks.ranks)),
             "Nemenyi critical difference": nemenyi_critical_difference(*blocks.shape[::-1]),
         }

@@ -1,0 +1,66 @@
+"""What a page shows of its claims: chosen by strength, in plain words."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from common import chapterpage, papers
+from common.statistics.decisions import Verdict
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return papers.load("hep2")
+
+
+def verdict(**changes) -> Verdict:
+    base = Verdict("C4a", "reanalysis", "authors", "quick", "inconclusive", ("patch", "patient"))
+    numbers = {"effect": 0.0167, "low": -0.0504, "high": 0.0838, "p_adjusted": 1.0}
+    return dataclasses.replace(base, **(numbers | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"verdict": "supported"}, "the claim holds; anything from −5.04 points to +8.38 points"),
+        ({"verdict": "contradicted"}, "the opposite holds; anything from"),
+        ({"detectable": 0.08}, "effects under 8.00 points would mostly be missed"),
+        ({"claim": "C3l"}, "equality within 2.00 points is not shown"),
+        ({"claim": "C3l", "verdict": "supported"}, "shown to be smaller than 2.00 points"),
+        ({"claim": "C10l", "layer": "replication", "verdict": "equivalent"}, "if any, is smaller"),
+    ],
+)
+def test_a_verdict_is_said_in_one_sentence_with_its_numbers(paper, changes, words):
+    sentence = chapterpage.plain_words(verdict(**changes), paper)
+    assert words in sentence
+    assert sentence.endswith(".")
+
+
+def test_the_overview_has_one_row_a_claim_and_a_cell_a_layer(paper):
+    shown = chapterpage.verdict_overview(
+        [verdict(), verdict(layer="published", source="published"), verdict(claim="C4b")], paper
+    )
+    assert shown.html.count('<th scope="row">') == 2
+    assert shown.html.count("rb-inconclusive") == 3
+
+
+def test_untested_claims_give_their_reason_once_for_all_layers(paper):
+    blank = {"verdict": "untested", "effect": None, "low": None, "high": None, "p_adjusted": None}
+    same = [verdict(layer=layer, note="no data", **blank) for layer in ("published", "reanalysis")]
+    shown = chapterpage.untested_table(same, paper)
+    assert "published, reanalysis" in shown.plain
+    assert shown.html.count("no data") == 1
+
+
+def test_without_an_archive_the_verdicts_of_the_run_are_shown(paper):
+    judged = [verdict(claim="C4b"), verdict()]
+    shown = chapterpage.current_verdicts(
+        paper, judged, None, profile="quick", rng=np.random.default_rng(0)
+    )
+    assert [each.claim for each in shown] == ["C4a", "C4b"]
+
+
+def test_every_claim_is_in_the_table_of_claims(paper):
+    shown = chapterpage.claim_table(paper)
+    assert shown.html.count('<th scope="row">') == len(paper.claims)

@@ -1,0 +1,60 @@
+"""Every chapter: its pair in sync, its size, its checked cells executed and compared."""
+
+import os
+import re
+import subprocess
+import sys
+
+import jupytext
+import pytest
+
+from common import pairs, papers, paths
+
+LONGEST_CELL = 25
+SECTIONS = (
+    "The paper",
+    "The idea",
+    "The data",
+    "The method",
+    "The experiment",
+    "Published and replicated",
+    "The claims on trial",
+    "Audit",
+    "What we had to decide",
+    "Limits",
+    "Exercises",
+    "Run it yourself",
+)
+
+
+def cells(slug, kind):
+    return [c for c in jupytext.read(paths.notebook(slug)).cells if c.cell_type == kind]
+
+
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_the_pair_is_in_sync_and_holds_outputs_of_checked_cells_only(slug):
+    pairs.check(slug)
+
+
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_sections_come_in_the_order_of_the_book(slug):
+    text = "\n".join(cell.source for cell in cells(slug, "markdown"))
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == SECTIONS
+
+
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_no_code_cell_is_longer_than_a_page_can_show(slug):
+    for cell in cells(slug, "code"):
+        assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+
+
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_checked_cells_print_what_the_pair_says(slug, tmp_path):
+    notebook = paths.notebook(slug).with_suffix(".ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval", "-p", "common.pairs", "-q", "-n", "0"]
+    command += ["-p", "no:cacheprovider", "--no-header", "--override-ini=addopts=", str(notebook)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert re.search(r"[1-9]\d* passed", done.stdout)
