@@ -9,8 +9,8 @@ import jupytext
 import pytest
 
 from common import pairs, papers, paths
+from common.display import LONGEST_CELL
 
-LONGEST_CELL = 25
 SECTIONS = (
     "The paper",
     "The idea",

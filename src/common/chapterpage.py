@@ -99,9 +99,9 @@ def _overview_cell(verdict: Verdict | None, paper: Paper) -> Shown:
     if verdict is None:
         return Shown(plain="–")
     badge = verdict_badge(verdict.verdict)
-    size = _size(verdict, paper)
+    size, _, interval = _size(verdict, paper).partition(" [")
     p = "" if verdict.p_adjusted is None else f"p {p_value(verdict.p_adjusted)}"
-    lines = [line for line in (size, p) if line]
+    lines = [line for line in (size, f"[{interval}" if interval else "", p) if line]
     return Shown(
         plain="; ".join([badge.plain, *lines]),
         html="<br>".join([badge.html, *(f"<small>{escape(line)}</small>" for line in lines)]),

@@ -10,7 +10,7 @@ import base64
 import inspect
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -26,6 +26,9 @@ from common.papers import Paper
 
 REPOSITORY = "https://github.com/replication-book/replication-book/blob/main"
 LONGEST_CELL = 25
+# a table of few columns that holds sentences is set to the width of the page
+_FEW_COLUMNS = 5
+_SENTENCE = 60
 SYMBOLS = {
     "supported": "✓",
     "contradicted": "✗",
@@ -188,7 +191,7 @@ def _cell(value: Any, rule: Format | None, digits: int) -> Shown:
 
 def _html_table(
     heads: list[str],
-    rows: Iterable[tuple[Shown, ...]],
+    rows: Sequence[tuple[Shown, ...]],
     *,
     numeric: list[bool],
     caption: str,
@@ -207,8 +210,11 @@ def _html_table(
         )
         body += f'<tr><th scope="row">{first.html or escape(first.plain)}</th>{cells}</tr>\n'
     under = f'<p class="rb-note">{escape(note)}</p>' if note else ""
+    longest = max((len(cell.plain) for row in rows for cell in row), default=0)
+    wraps = len(heads) <= _FEW_COLUMNS and longest > _SENTENCE
+    kind = "rb-table rb-wrap" if wraps else "rb-table"
     return (
-        f'<div class="rb-table" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
+        f'<div class="{kind}" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
         f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table></div>{under}"
     )

@@ -322,11 +322,22 @@ def turn(batch: Batch, quarter: int) -> Batch:
 
 def _tensors(data: Mapping[str, NDArray[Any]], index: NDArray[np.integer]) -> Batch:
     return {
-        "image": torch.from_numpy(np.ascontiguousarray(data["image"][index], dtype=np.float32)),
-        "mask": torch.from_numpy(data["mask"][index].astype(np.float32))[:, None],
+        "image": _plain(data["image"][index]),
+        "mask": _plain(data["mask"][index, None]),
         "label": torch.from_numpy(data["label"][index].astype(np.int64)),
         "intensity": torch.from_numpy(data["intensity"][index].astype(np.float32)),
     }
+
+
+def _plain(array: NDArray[Any]) -> Tensor:
+    """Copy an array into a float tensor whose strides are those of its shape.
+
+    An axis of length 1 may have any stride, and torch reads some of them as channels-last memory;
+    other kernels then sum in another order, and the last bits of a training would depend on how
+    the array was made.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.empty(tensor.shape).copy_(tensor)
 
 
 def predict(
@@ -363,7 +374,7 @@ def predict(
     parts: dict[str, list[Tensor]] = {}
     model.load_state_dict(fitted.snapshots[epoch])
     with torch.inference_mode():
-        for chunk in torch.from_numpy(image).split(batch_size):
+        for chunk in _plain(image).split(batch_size):
             for task, logits in model(chunk.to(fabric.device)).items():
                 parts.setdefault(task, []).append(logits.float().cpu())
     model.load_state_dict(fitted.snapshots[last])

@@ -246,13 +246,9 @@ def _files(results: Results) -> Iterator[Check]:
         f"{len(results.confusion)}",
         f"{agree}",
     )
-    table = results.patches
-    right = table["label_true"] == table["label_predicted"]
-    both = right.groupby([table["config"], table["fold"]], observed=True).mean()
-    stated = results.reports.set_index(["config", "fold"])["label_accuracy"]
-    gap = float((both - stated).abs().max())
+    gap = _largest_gap(results)
     yield _check(
-        "R4", "test reports equal the predictions", gap < 1e-9, "", f"largest gap {gap:.1e}"
+        "R4", "test reports equal the predictions", gap < 1e-6, "", f"largest gap {gap:.1e}"
     )
     sizes = results.patients.groupby("fold", observed=True).size()
     partial = [fold for fold in FOLDS if (len(results.patients) - sizes[fold]) * 60 % 8]
@@ -263,6 +259,22 @@ def _files(results: Results) -> Iterator[Check]:
         "",
         f"folds {', '.join(partial)} leave a last batch of 4, counted but not divided by",
         note="losses and mask accuracy of these folds are drawn 1508/1507 too high",
+    )
+
+
+def _largest_gap(results: Results) -> float:
+    """Compare the means that the test reports state with those of the predictions."""
+    table = results.patches
+    found = {
+        "label_accuracy": table["label_true"] == table["label_predicted"],
+        "intensity_accuracy": table["intensity_true"] == table["intensity_predicted"],
+        "pixel_accuracy_mean": table["pixel_accuracy"],
+    }
+    stated = results.reports.set_index(["config", "fold"])
+    keys = [table["config"], table["fold"]]
+    return max(
+        float((values.groupby(keys, observed=True).mean() - stated[name]).abs().max())
+        for name, values in found.items()
     )
 
 
