@@ -547,13 +547,13 @@ shown = chapterpage.current_verdicts(
 chapterpage.verdict_overview(shown, paper)
 
 # %% [markdown]
-# Everything that a verdict names, for those who want to check one; the table scrolls sideways.
+# Everything that a verdict names, for those who want to check one, and what could not be tested:
 
-# %% tags=["nbval-skip", "remove-input"]
+# %% tags=["nbval-skip", "remove-input", "hide-output"]
 tested = [each for each in shown if each.verdict != "untested"]
 display.verdict_table(tested, paper, caption="Verdicts in full.")
 
-# %% tags=["nbval-skip", "remove-input"]
+# %% tags=["nbval-skip", "remove-input", "hide-output"]
 chapterpage.untested_table(shown, paper)
 
 # %% [markdown]
@@ -699,6 +699,14 @@ print("weighted lengths:", [round(x, 2) for x in (w * lengths).tolist()])
 # replicate run hep2 --profile standard     # half an hour on two cores
 # replicate run hep2 -p n_seeds=3 -p epochs=12
 # replicate data fetch hep2-author-results  # 8 MB, the released predictions
+# ```
+#
+# In Colab, which opens this notebook alone, a first cell has to bring the book:
+#
+# ```bash
+# !git clone https://github.com/replication-book/replication-book
+# %cd replication-book
+# !pip install -q -c constraints.txt -e .
 # ```
 #
 # In this chapter we

@@ -193,3 +193,16 @@ def test_congruence_curve_marks_the_measured_value():
 def test_missing_column_is_named():
     with pytest.raises(ReplicateError, match=r"`effects` must have .* Add high\."):
         figures.forest(pd.DataFrame({"row": ["a"], "effect": [1], "low": [0]}), label="x")
+
+
+def test_p_values_are_counted_in_bins_as_wide_as_the_level():
+    figure = figures.p_value_histogram({"naive": [0.01, 0.02, 0.04, 0.5], "valid": [0.1] * 4})
+    naive, valid = figure.axes
+    heights = [bar.get_height() for bar in naive.patches]
+    assert len(heights) == 20
+    assert heights[0] == 75
+    assert sum(heights) == 100
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in (naive, valid)] == [
+        "naive",
+        "valid",
+    ]

@@ -8,8 +8,9 @@ import sys
 import jupytext
 import pytest
 
-from common import pairs, papers, paths
+from common import pairs, papers, paths, records
 from common.display import LONGEST_CELL
+from common.runs import execute
 
 SECTIONS = (
     "The paper",
@@ -46,6 +47,15 @@ def test_sections_come_in_the_order_of_the_book(slug):
 def test_no_code_cell_is_longer_than_a_page_can_show(slug):
     for cell in cells(slug, "code"):
         assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+
+
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_two_quick_runs_with_the_same_seed_give_identical_records(slug):
+    first, second = (
+        records.read(execute(slug, profile="quick", force=True).folder / "records.parquet")
+        for _ in "ab"
+    )
+    assert first.equals(second)
 
 
 @pytest.mark.parametrize("slug", papers.slugs())
