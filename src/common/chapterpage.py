@@ -92,7 +92,13 @@ def verdict_overview(verdicts: Iterable[Verdict], paper: Paper) -> Shown:
         row = {"claim": first}
         row |= {layer: _overview_cell(layers.get(layer), paper) for layer in LAYERS}
         rows.append(row)
-    return table(pd.DataFrame(rows), caption="The claims on trial.", index=False)
+    return table(
+        pd.DataFrame(rows),
+        caption="The claims on trial.",
+        index=False,
+        note="p is corrected inside each family of claims; for a claim of equality it is a small p "
+        "that shows equality.",
+    )
 
 
 def _overview_cell(verdict: Verdict | None, paper: Paper) -> Shown:
@@ -138,7 +144,7 @@ def plain_words(verdict: Verdict, paper: Paper) -> str:
     where = {
         "published": "From the printed numbers alone",
         "reanalysis": "In the authors' own outputs",
-        "replication": "In our replication",
+        "replication": "On the phantom" if verdict.source == "phantom" else "In our replication",
     }[verdict.layer]
     span = ""
     if verdict.low is not None and verdict.high is not None:
