@@ -17,7 +17,7 @@ import common
 from common import pairs, paths
 from common.cli import app
 from common.runs import store
-from toy_book import add_paper, add_run, edit
+from toy_book import add_paper, add_run, edit, hear_interrupts
 
 COMMANDS = ["list", "run", "build", "claims", "audit", "sync", "archive", "new", "serve"]
 
@@ -258,6 +258,7 @@ def test_serve_shows_the_built_site_on_this_machine_only(book):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=hear_interrupts,
     )
     try:
         line = process.stdout.readline()

@@ -15,7 +15,7 @@ import pytest
 from common import paths, records
 from common.errors import ReplicateError
 from common.runs import engine, execute, execute_all, plan, store
-from toy_book import add_paper, add_run, edit
+from toy_book import add_paper, add_run, edit, hear_interrupts
 
 FAILING = """\
 # %% tags=["parameters"]
@@ -211,6 +211,7 @@ def start_slow(book):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_interrupts,
     )
     pid = book / "kernel.pid"
     wait_for(lambda: (pid.is_file() and pid.read_text()) or process.poll() is not None)

@@ -1,5 +1,6 @@
 """A miniature book in a temporary folder: one paper without data, a quick notebook."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,12 @@ def add_run(
     }
     write_json(folder / "run.json", described)
     return wanted
+
+
+def hear_interrupts() -> None:
+    """Let a child process hear Ctrl-C (for ``preexec_fn``).
+
+    A shell that starts the tests in the background has them ignore SIGINT, and children inherit
+    that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
