@@ -204,6 +204,7 @@ def at_a_glance(paper: Paper, published: Iterable[Verdict], archive: Archive | N
     frame.columns = pd.Index([verdict_badge(word) for word in frame.columns])
     cost = "; ".join(
         f"{name} {each.minutes:g} min, {each.memory_gb:g} GB"
+        + (f" ({each.note})" if each.note else "")
         for name, each in paper.profiles.items()
     )
     return table(frame, caption="Claims by verdict on each layer.", note=f"Cost of a run: {cost}.")
