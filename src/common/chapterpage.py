@@ -1,5 +1,6 @@
 """What every chapter page shows of its claims, its archives and its provenance."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
@@ -256,9 +257,10 @@ def source_banner(source: str, text: str) -> Shown:
 
     Args:
         source: one of the four sources.
-        text: what that means for this page.
+        text: what that means for this page; commands between backticks.
     """
     words = source_words(source)
     title = f'<p class="admonition-title">{words.capitalize()}</p>'
-    html = f'<div class="admonition note rb-banner">{title}<p>{text}</p></div>'
+    body = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    html = f'<div class="admonition note rb-banner">{title}<p>{body}</p></div>'
     return Shown(plain=f"{words}: {text}", html=html)
