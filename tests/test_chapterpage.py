@@ -64,6 +64,7 @@ def test_without_an_archive_the_verdicts_of_the_run_are_shown(paper):
 def test_every_claim_is_in_the_table_of_claims(paper):
     shown = chapterpage.claim_table(paper)
     assert shown.html.count('<th scope="row">') == len(paper.claims)
+    assert "C10d: The extreme of the dial" in shown.plain
 
 
 def test_the_banner_names_the_source_and_marks_commands():

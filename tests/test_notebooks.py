@@ -8,24 +8,9 @@ import sys
 import jupytext
 import pytest
 
-from common import pairs, papers, paths, records
+from common import pairs, papers, paths, records, skeleton
 from common.display import LONGEST_CELL
 from common.runs import execute
-
-SECTIONS = (
-    "The paper",
-    "The idea",
-    "The data",
-    "The method",
-    "The experiment",
-    "Published and replicated",
-    "The claims on trial",
-    "Audit",
-    "What we had to decide",
-    "Limits",
-    "Exercises",
-    "Run it yourself",
-)
 
 
 def cells(slug, kind):
@@ -40,7 +25,7 @@ def test_the_pair_is_in_sync_and_holds_outputs_of_checked_cells_only(slug):
 @pytest.mark.parametrize("slug", papers.slugs())
 def test_sections_come_in_the_order_of_the_book(slug):
     text = "\n".join(cell.source for cell in cells(slug, "markdown"))
-    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == SECTIONS
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == skeleton.SECTIONS
 
 
 @pytest.mark.parametrize("slug", papers.slugs())

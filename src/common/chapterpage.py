@@ -225,7 +225,13 @@ def claim_table(paper: Paper) -> Shown:
         }
         for claim in paper.claims
     ]
-    return table(pd.DataFrame(rows), caption="The claims, as declared.", index=False)
+    changed = [f"{claim.id}: {claim.changed.strip()}" for claim in paper.claims if claim.changed]
+    return table(
+        pd.DataFrame(rows),
+        caption="The claims, as declared.",
+        index=False,
+        note="Changed or declared after results were seen: " + " ".join(changed) if changed else "",
+    )
 
 
 def _tested(evidence: Any) -> bool:

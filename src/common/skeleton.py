@@ -13,6 +13,21 @@ from common import pairs, paths
 from common.errors import ReplicateError, UsageError
 from common.runs.files import write_text
 
+# the headings of every chapter after its title, in order
+SECTIONS = (
+    "The paper",
+    "The idea",
+    "The data",
+    "The method",
+    "The experiment",
+    "Published and replicated",
+    "The claims on trial",
+    "Audit",
+    "What we had to decide",
+    "Limits",
+    "Exercises",
+    "Run it yourself",
+)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
