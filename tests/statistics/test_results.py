@@ -10,6 +10,7 @@ from common.statistics.results import (
     cluster_sums,
     equivalence_p,
     finite,
+    outside_p,
 )
 
 
@@ -44,6 +45,21 @@ def test_equivalence_takes_the_larger_one_sided_p_and_agrees_with_the_90_percent
     assert equivalence_p(inference, -1, inner.high) == pytest.approx(0.05)
     assert equivalence_p(inference, inner.low, 10) == pytest.approx(0.05)
     assert equivalence_p(inference, -np.inf, 0.8) == pytest.approx(inference.p_less(0.8))
+
+
+def test_an_effect_is_outside_where_the_90_percent_interval_leaves_the_bounds():
+    inference = Student(0.4, 0.2, 20)
+    inner = inference.interval(0.90)
+    assert outside_p(inference, -1, inner.low) == pytest.approx(0.05)
+    assert outside_p(inference, inner.high, 9) == pytest.approx(0.05)
+    assert outside_p(inference, 0.3, np.inf) == pytest.approx(inference.p_less(0.3))
+    assert outside_p(inference, -np.inf, np.inf) == 1.0
+
+
+def test_at_a_bound_one_of_twenty_studies_is_called_outside(rng):
+    estimates = rng.normal(0.02, 0.01, 4000)
+    called = [outside_p(Student(each, 0.01, np.inf), -0.02, 0.02) < 0.05 for each in estimates]
+    assert 0.038 < np.mean(called) < 0.062
 
 
 def test_an_interval_that_touches_the_bound_is_neither_inside_nor_outside():

@@ -102,7 +102,7 @@ def test_one_arm_is_compared_with_the_value(court, draw):
         "supported", "contradicted", "supported", "contradicted",
     ]  # fmt: skip
     assert found["C1"].effect == pytest.approx(scores["a"].mean() - 0.8)
-    assert found["C3"].p is None
+    assert found["C3"].p < 0.05 < found["C4"].p
 
 
 def test_the_first_of_several_arms_must_beat_each_other(court, draw):
@@ -151,6 +151,20 @@ def test_claims_of_equality_do_not_count_against_the_margin_of_directed_ones(cou
     assert [each.verdict for each in found.values()] == ["equivalent", "inconclusive"]
     two = court(scores, directed, directed)
     assert [each.verdict for each in two.values()] == ["inconclusive", "inconclusive"]
+
+
+def test_a_contradicted_margin_is_corrected_in_its_family(court):
+    # beyond the margin with a one-sided p of 0.03: enough alone, too much when shared between two
+    margin = 1.0
+    effect = margin + float(stats.t.isf(0.03, 19))
+    scores = {"a": _exact_t(effect, 1.0), "b": np.zeros((1, 20, 1))}
+    claim = {"arms": ["a", "b"], "test": "t_clustered", "direction": "equivalent", "margin": margin}
+    assert court(scores, claim)["C1"].verdict == "contradicted"
+    two = court(scores, claim, claim)
+    assert [each.verdict for each in two.values()] == ["inconclusive", "inconclusive"]
+    value = {**claim, "direction": "value", "value": 0.0}
+    # a value is judged by its 95 % interval: both tails count
+    assert court(scores, value)["C1"].verdict == "inconclusive"
 
 
 def test_a_difference_among_several_arms_counts_all_its_pairs(court, draw):

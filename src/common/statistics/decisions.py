@@ -29,14 +29,15 @@ class Verdict:
         effect: first minus second (or minus the claim's value), in the metric's unit.
         low: lower end of its 95 % interval.
         high: upper end of its 95 % interval.
-        p: of the claim's own hypothesis: of no effect, or of a difference that matters where the
-            claim is equality; on the published layer the largest probability that the claim is
-            false.
+        p: of the claim's own hypothesis: of no effect, or of an effect outside the margin where
+            the claim is equality, non-inferiority or a value; on the published layer the largest
+            probability that the claim is false.
         p_adjusted: after correction inside the claim's family.
         n_cases: different cases.
         n_clusters: different independent units.
         n_seeds: training seeds.
-        detectable: the smallest effect that this design finds with 80 % power.
+        detectable: the smallest effect that this design finds with 80 % power; for claims about a
+            margin the smallest margin that it would show, were the true effect 0.
         note: what the test did, or why it could not.
         warnings: reasons to trust the verdict less.
     """
@@ -68,10 +69,13 @@ class Finding:
     Args:
         effect: the estimate.
         interval: its 95 % interval (1 - alpha); None where the test gives none.
-        inner: the narrower interval of two one-sided tests (1 - 2 alpha); None as above.
         p: two-sided p of no effect.
-        p_inside: p of the effect lying outside the claim's margin; NaN without a margin.
-        detectable: smallest effect found with 80 % power; NaN if unknown.
+        p_inside: of the null that the effect lies outside the claim's margin: small if it is
+            shown to lie inside; NaN without a margin.
+        p_outside: of the null that the effect lies inside the margin: small if it is shown to lie
+            outside; NaN where the claim is not about its margin.
+        detectable: smallest effect found with 80 % power, or smallest margin shown; NaN if
+            unknown.
         in_order: whether all arms stand in the claimed order (direction ``order``).
         note: what the test did.
         warnings: reasons to trust it less.
@@ -79,9 +83,9 @@ class Finding:
 
     effect: float
     interval: Interval | None
-    inner: Interval | None
     p: float
     p_inside: float = math.nan
+    p_outside: float = math.nan
     detectable: float = math.nan
     in_order: bool = True
     note: str = ""
@@ -105,25 +109,32 @@ def acceptance(direction: Direction, margin: float, better: str = "higher") -> t
     return (-margin, math.inf) if better == "higher" else (-math.inf, margin)
 
 
+def about_margin(direction: Direction) -> bool:
+    """Tell whether a claim is about its margin and not about a side of 0.
+
+    Example:
+        >>> about_margin("equivalent"), about_margin("greater")
+        (True, False)
+    """
+    return direction in ("equivalent", "non_inferior", "value")
+
+
 def decide(
     direction: Direction,
     *,
     effect: float,
     p: float,
     p_inside: float = math.nan,
-    interval: Interval | None = None,
-    inner: Interval | None = None,
+    p_outside: float = math.nan,
     margin: float = 0.0,
-    better: str = "higher",
     in_order: bool = True,
     alpha: float = 0.05,
 ) -> Word:
     """Decide a claim: the one rule behind every verdict.
 
-    - ``equivalent``, ``non_inferior``: supported if the effect is shown to lie inside the margin
-      (``p_inside < alpha``); contradicted if the 1 - 2 alpha interval lies wholly outside it.
-    - ``value``: supported if the 1 - alpha interval lies inside value +/- margin, contradicted if
-      it lies wholly outside; the effect is counted from the value.
+    - ``equivalent``, ``non_inferior``, ``value``: supported if the effect is shown to lie inside
+      the margin (``p_inside < alpha``), contradicted if it is shown to lie outside
+      (``p_outside < alpha``).  For ``value`` the effect is counted from the value.
     - ``greater``, ``less``, ``differ``, ``order`` with a margin: *equivalent* if the effect is
       shown to lie inside it.  This comes first: an effect that is shown to be too small to matter
       stays so when it is also shown not to be 0.
@@ -136,11 +147,9 @@ def decide(
         direction: of the claim.
         effect: first minus second, or positive along a claimed order.
         p: two-sided, adjusted.
-        p_inside: of the two one-sided tests against the margin, adjusted; NaN if there is none.
-        interval: 1 - alpha.
-        inner: 1 - 2 alpha.
+        p_inside: of lying outside the margin, adjusted; NaN if there is none.
+        p_outside: of lying inside the margin, adjusted; NaN if there is none.
         margin: the smallest effect that matters.
-        better: whether higher or lower values of the metric are better (``non_inferior``).
         in_order: whether all arms stand in the claimed order.
         alpha: level.
 
@@ -156,20 +165,12 @@ def decide(
         >>> decide("greater", effect=0.003, p=0.01, p_inside=0.01, margin=0.02)
         'equivalent'
     """
-    low, high = acceptance(direction, margin, better)
     if direction == "absent":
         raise DesignError("`direction` must be testable, got 'absent'. Say why under `untested`.")
-    if direction == "value":
-        if interval is None:
-            return "inconclusive"
-        if interval.inside(low, high):
-            return "supported"
-        return "contradicted" if interval.outside(low, high) else "inconclusive"
-    if direction in ("equivalent", "non_inferior"):
+    if about_margin(direction):
         if p_inside < alpha:
             return "supported"
-        outside = inner is not None and inner.outside(low, high)
-        return "contradicted" if outside else "inconclusive"
+        return "contradicted" if p_outside < alpha else "inconclusive"
     if margin > 0 and p_inside < alpha:
         return "equivalent"
     if not p < alpha:

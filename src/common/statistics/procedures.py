@@ -167,7 +167,7 @@ def _friedman(by: str) -> Joint:
         )
         warnings = (f"{n} blocks: p cannot fall below {reach:.2g}",) if reach > 0.01 else ()
         gap = float(found.ranks.max() - found.ranks.min())
-        return Finding(gap, None, None, found.p, note=note, warnings=warnings)
+        return Finding(gap, None, found.p, note=note, warnings=warnings)
 
     return test
 
@@ -179,7 +179,7 @@ def _page(by: str) -> Joint:
         if not found.in_order:
             note += "; not all arms stand in it"
         p = min(1.0, 2 * min(found.p_claimed, found.p_reverse))
-        return Finding(found.effect, None, None, p, in_order=found.in_order, note=note)
+        return Finding(found.effect, None, p, in_order=found.in_order, note=note)
 
     return test
 
@@ -194,7 +194,7 @@ def _kruskal_folds(paired_scores: Paired, arms: tuple[str, ...]) -> Finding:
     means = table.groupby(["fold", "cluster"])[arms[0]].mean().reset_index()
     found = unpaired.kruskal(means[arms[0]].to_numpy(), means["fold"].to_numpy())
     note = f"effect is the largest minus the smallest of {means['fold'].nunique()} fold means"
-    return Finding(found.spread, None, None, found.p, note=note)
+    return Finding(found.spread, None, found.p, note=note)
 
 
 def welch_clustered(

@@ -172,6 +172,32 @@ def equivalence_p(inference: Inference, low: float, high: float) -> float:
     return max(sides)
 
 
+def outside_p(inference: Inference, low: float, high: float) -> float:
+    """Test by two one-sided tests whether the effect lies beyond one of two bounds.
+
+    The null is that it lies between them; only one bound can be passed, so that the smaller
+    one-sided p needs no correction.  Small exactly where the 1 - 2 alpha interval lies outside.
+
+    Args:
+        inference: the estimate.
+        low: the lower bound; minus infinity drops its side (non-inferiority).
+        high: the upper bound; infinity drops its side.
+
+    Returns:
+        The smaller of the one-sided p-values; 1 without a finite bound.
+
+    Example:
+        >>> round(outside_p(Student(4.0, 1.0, 4), -2.0, 2.0), 4)
+        0.0581
+    """
+    sides = [1.0]
+    if np.isfinite(low):
+        sides.append(inference.p_less(low))
+    if np.isfinite(high):
+        sides.append(inference.p_greater(high))
+    return min(sides)
+
+
 def summarise(
     inference: Inference,
     *,

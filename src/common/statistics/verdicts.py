@@ -19,6 +19,7 @@ from common.statistics.decisions import (
     Finding,
     Verdict,
     Word,
+    about_margin,
     acceptance,
     decide,
     from_json,
@@ -28,7 +29,7 @@ from common.statistics.decisions import (
 )
 from common.statistics.printed import judge_published
 from common.statistics.procedures import PROCEDURES, Procedure, procedure, welch_clustered
-from common.statistics.results import DesignError, Inference, equivalence_p
+from common.statistics.results import Array, DesignError, Inference, equivalence_p, outside_p
 
 __all__ = [
     "FEW_CLUSTERS",
@@ -65,9 +66,9 @@ class _Case:
         return self.evidence.margin or 0.0
 
     @property
-    def tests_margin(self) -> bool:
+    def about_margin(self) -> bool:
         """Whether the claim's own hypothesis is about its margin."""
-        return self.direction in ("equivalent", "non_inferior")
+        return about_margin(self.direction)
 
 
 def judge(
@@ -167,7 +168,7 @@ def _find(scores: design.Paired, case: _Case, rng: np.random.Generator) -> Findi
         sample = design.sample(scores, weights, minus=minus)
         assert test.estimate is not None
         inference = test.estimate(sample, rng)
-        findings.append(_finding(inference, case, parts=len(comparisons)))
+        findings.append(_finding(inference, case))
     return _combine(findings, [weights for weights, _ in comparisons], case)
 
 
@@ -188,11 +189,8 @@ def _comparisons(case: _Case) -> list[tuple[dict[str, float], float]]:
     return [({first: 1.0, second: -1.0}, minus) for first, second in pairs]
 
 
-def _finding(inference: Inference, case: _Case, *, parts: int = 1) -> Finding:
-    p_inside = math.nan
-    if case.margin > 0 and case.direction != "value":
-        bounds = acceptance(case.direction, case.margin, case.better)
-        p_inside = equivalence_p(inference, *bounds)
+def _finding(inference: Inference, case: _Case) -> Finding:
+    p_inside, p_outside = _margin_p(inference, case)
     warnings = []
     if inference.se == 0:
         warnings.append("no spread between units: p and interval rest on nothing")
@@ -204,28 +202,42 @@ def _finding(inference: Inference, case: _Case, *, parts: int = 1) -> Finding:
     return Finding(
         effect=inference.effect,
         interval=inference.interval(1 - case.alpha),
-        # One of several comparisons contradicts the claim only beyond Bonferroni's level.
-        inner=inference.interval(1 - 2 * case.alpha / parts),
         p=inference.p(),
         p_inside=p_inside,
+        p_outside=p_outside,
         detectable=power.smallest_effect(inference.se, inference.df, alpha=case.alpha),
         warnings=tuple(warnings),
     )
 
 
+def _margin_p(inference: Inference, case: _Case) -> tuple[float, float]:
+    """Return the p of lying outside and of lying inside the claim's margin.
+
+    A value claim is judged by its 1 - alpha interval, so that both its p-values count twice.
+    """
+    if case.margin <= 0 and case.direction != "value":
+        return math.nan, math.nan
+    bounds = acceptance(case.direction, case.margin, case.better)
+    sides = 2.0 if case.direction == "value" else 1.0
+    inside = sides * equivalence_p(inference, *bounds) if case.margin > 0 else math.nan
+    outside = sides * outside_p(inference, *bounds) if case.about_margin else math.nan
+    return min(1.0, inside), min(1.0, outside)
+
+
 def _combine(findings: list[Finding], weights: list[dict[str, float]], case: _Case) -> Finding:
     """Judge a claim of several comparisons by the one that decides it.
 
-    All must hold: equivalence and non-inferiority take the largest p; "the first is greater than
-    each other" takes the largest p too, unless some comparison points the other way, when the
-    strongest of those counts with Bonferroni's correction.  ``differ`` needs one pair, corrected.
+    All must hold: claims about a margin take the largest p, and are contradicted by one
+    comparison beyond Bonferroni's level; "the first is greater than each other" takes the largest
+    p too, unless some comparison points the other way, when the strongest of those counts with
+    Bonferroni's correction.  ``differ`` needs one pair, corrected.
     """
     if len(findings) == 1:
         return findings[0]
     count = len(findings)
     sign = -1.0 if case.direction == "less" else 1.0
     against = [each for each in findings if sign * each.effect < 0]
-    if case.tests_margin:
+    if case.about_margin:
         chosen = max(findings, key=lambda each: each.p_inside)
         p = chosen.p
     elif case.direction == "differ" or against:
@@ -236,10 +248,12 @@ def _combine(findings: list[Finding], weights: list[dict[str, float]], case: _Ca
         p = chosen.p
     arms = " minus ".join(weights[findings.index(chosen)])
     inside = [each.p_inside for each in findings]
+    outside = [each.p_outside for each in findings]
     return replace(
         chosen,
         p=p,
         p_inside=max(inside) if not any(map(math.isnan, inside)) else math.nan,
+        p_outside=min(1.0, count * min(outside)) if case.about_margin else math.nan,
         note=f"decided by {arms}, of {count} comparisons",
     )
 
@@ -272,40 +286,40 @@ def _describe(blank: Verdict, scores: design.Paired, case: _Case, finding: Findi
 
 
 def _own_p(case: _Case, finding: Finding) -> float:
-    """Return the p of the claim's own hypothesis; a value claim has an interval only."""
-    if case.direction == "value":
-        return math.nan
-    return finding.p_inside if case.tests_margin else finding.p
+    """Return the p of the claim's own hypothesis."""
+    return finding.p_inside if case.about_margin else finding.p
 
 
 def _settle(
     paper: Paper, verdicts: dict[str, Verdict], found: dict[str, tuple[_Case, Finding]]
 ) -> None:
-    """Correct the p-values inside families and decide."""
+    """Correct the p-values inside families and decide.
+
+    A claim that can be decided in two ways has two nulls of which one is true, so each kind of p
+    is corrected among its own.
+    """
     methods = {name: family.method for name, family in paper.families.items()}
     families = [case.claim.family for case, _ in found.values()]
-    adjusted = multiplicity.adjust_families(
-        [_own_p(*each) for each in found.values()], families, methods=methods
-    )
-    inside = multiplicity.adjust_families(
-        [math.nan if case.tests_margin else finding.p_inside for case, finding in found.values()],
-        families,
-        methods=methods,
-    )
-    for (name, (case, finding)), p, p_inside in zip(found.items(), adjusted, inside, strict=True):
+
+    def adjusted(values: list[float]) -> Array:
+        return multiplicity.adjust_families(values, families, methods=methods)
+
+    own = adjusted([_own_p(*each) for each in found.values()])
+    inside = adjusted([math.nan if c.about_margin else f.p_inside for c, f in found.values()])
+    outside = adjusted([finding.p_outside for _, finding in found.values()])
+    for number_, (name, (case, finding)) in enumerate(found.items()):
+        p = float(own[number_])
         word: Word = decide(
             case.direction,
             effect=finding.effect,
-            p=finding.p if case.tests_margin else float(p),
-            p_inside=float(p) if case.tests_margin else float(p_inside),
-            interval=finding.interval,
-            inner=finding.inner,
+            p=finding.p if case.about_margin else p,
+            p_inside=p if case.about_margin else float(inside[number_]),
+            p_outside=float(outside[number_]),
             margin=case.margin,
-            better=case.better,
             in_order=finding.in_order,
             alpha=case.alpha,
         )
-        verdict = replace(verdicts[name], verdict=word, p_adjusted=number(float(p)))
+        verdict = replace(verdicts[name], verdict=word, p_adjusted=number(p))
         if verdict.layer == "replication" and verdict.profile == "quick":
             verdict = replace(verdict, verdict="inconclusive", warnings=(QUICK, *verdict.warnings))
         verdicts[name] = verdict
