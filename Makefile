@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PROFILE ?= quick
 JOBS ?= 2
 
-.PHONY: help book test lint lab serve clean
+.PHONY: help book test lint validate benchmarks lab serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,14 @@ test:  ## lint, types, unit tests, notebooks and the site in a browser
 lint:  ## format check, lint and types only
 	@tools/setup.sh test,lint
 	@tools/test.sh lint
+
+validate:  ## simulate the statistics' error rates, coverage and power, and archive the tables (minutes)
+	@tools/setup.sh
+	@OMP_NUM_THREADS=1 .venv/bin/python -m common.validation
+
+benchmarks:  ## time what has a bar, and fail where it is missed
+	@tools/setup.sh
+	@tools/benchmarks.sh
 
 lab:  ## open the chapters in JupyterLab
 	@tools/setup.sh lab
