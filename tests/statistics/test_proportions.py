@@ -6,15 +6,22 @@ from scipy import stats
 
 from common.statistics.proportions import (
     PairedCounts,
+    PairedScore,
     clustered_score,
     discordant,
+    effective_cases,
     mcnemar,
     mcnemar_clustered,
+    mcnemar_clustered_inference,
     mcnemar_clustered_pairs,
+    mcnemar_inference,
     paired_difference_interval,
     proportion_interval,
+    proportion_interval_clustered,
 )
-from common.statistics.results import DesignError
+from common.statistics.results import DesignError, equivalence_p
+
+CLUSTERED = ["pooled", "obuchowski", "yang", "durkalski"]
 
 
 def _outcomes(rng, n, p=0.7):
@@ -148,6 +155,156 @@ def test_wilson_and_clopper_pearson_give_their_closed_forms():
     assert exact.high == 1.0
 
 
+@pytest.mark.parametrize("method", CLUSTERED)
+def test_every_clustered_method_turns_with_the_arms_and_inverts_into_its_interval(rng, method):
+    a, b, patient = _outcomes(rng, 120, 0.8), _outcomes(rng, 120), rng.integers(0, 25, 120)
+    one = mcnemar_clustered_inference(a, b, patient, method=method)
+    other = mcnemar_clustered_inference(b, a, patient, method=method)
+    assert other.p(-0.05) == pytest.approx(one.p(0.05))
+    interval = one.interval(0.90)
+    assert one.p(interval.low) == pytest.approx(0.1)
+    assert one.p(interval.high) == pytest.approx(0.1)
+    assert equivalence_p(one, interval.low, interval.high) == pytest.approx(0.05)
+
+
+def test_obuchowski_is_the_pooled_test_with_its_small_sample_factor(rng):
+    a, b, patient = _outcomes(rng, 90), _outcomes(rng, 90), rng.integers(0, 12, 90)
+    pooled = mcnemar_clustered(a, b, patient)
+    factor = mcnemar_clustered(a, b, patient, method="obuchowski")
+    assert factor.statistic**2 == pytest.approx(pooled.statistic**2 * 11 / 12)
+    assert factor.effect == pooled.effect
+    assert factor.p > pooled.p
+
+
+def test_with_equal_sizes_yang_is_never_less_significant_than_obuchowski(rng):
+    patient = np.repeat(np.arange(15), 6)
+    for _ in range(20):
+        a, b = _outcomes(rng, 90, 0.8), _outcomes(rng, 90)
+        yang, factor = (
+            mcnemar_clustered(a, b, patient, method=m).p for m in ("yang", "obuchowski")
+        )
+        assert yang <= factor + 1e-12
+
+
+def test_durkalski_weighs_patients_and_the_others_cases():
+    # A patient of 8 cases speaks for the first method, two patients of 1 case for the second
+    first, second = [1] * 8 + [0, 0], [0] * 8 + [1, 1]
+    patient = ["p"] * 8 + ["q", "r"]
+    assert mcnemar_clustered(first, second, patient).effect == pytest.approx(0.6)
+    by_patient = mcnemar_clustered(first, second, patient, method="durkalski")
+    assert by_patient.effect == pytest.approx(-1 / 3)
+    assert by_patient.statistic == pytest.approx(-1 / np.sqrt(3))
+
+
+def test_with_equal_sizes_durkalski_is_the_pooled_test(rng):
+    a, b, patient = _outcomes(rng, 90), _outcomes(rng, 90), np.repeat(np.arange(18), 5)
+    pooled = mcnemar_clustered(a, b, patient)
+    assert mcnemar_clustered(a, b, patient, method="durkalski").p == pytest.approx(pooled.p)
+
+
+@pytest.mark.parametrize("method", CLUSTERED)
+def test_all_pairs_at_once_follow_the_method(rng, method):
+    outcomes = np.stack([_outcomes(rng, 80) for _ in range(4)], axis=1)
+    patient = rng.integers(0, 9, 80)
+    for row in mcnemar_clustered_pairs(outcomes, patient, method=method).itertuples():
+        single = mcnemar_clustered(
+            outcomes[:, row.first], outcomes[:, row.second], patient, method=method
+        )
+        assert row.z == pytest.approx(single.statistic)
+        assert row.effect == pytest.approx(single.effect)
+        assert row.p == pytest.approx(single.p)
+
+
+@pytest.mark.parametrize("method", CLUSTERED)
+def test_patients_without_any_difference_give_p_one(method):
+    found = mcnemar_clustered([1, 0, 1, 1], [1, 0, 1, 1], ["p", "p", "q", "q"], method=method)
+    assert (found.statistic, found.p) == (0, 1)
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 3), (1, 5), (4, 2), (3, 3), (7, 0)])
+def test_tango_and_newcombe_turn_with_the_arms_and_lie_within_bounds(b, c):
+    for options in ({"method": "tango"}, {"method": "newcombe", "both": 2}):
+        one = paired_difference_interval(b, c, 9, **options)
+        other = paired_difference_interval(c, b, 9, **options)
+        assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
+        assert -1 <= one.low <= (b - c) / 9 <= one.high <= 1
+
+
+def test_tango_ends_where_its_test_begins_to_reject():
+    for b, c, n in [(30, 10, 100), (0, 4, 20), (5, 0, 5), (0, 0, 7), (1, 0, 1)]:
+        score = PairedScore(b, c, n)
+        interval = score.interval(0.95)
+        for end in (interval.low, interval.high):
+            assert score.p(end) == pytest.approx(0.05) or end == score.effect
+        assert score.p_greater(0.1) + score.p_less(0.1) == pytest.approx(1)
+
+
+def test_tango_without_discordant_cases_is_wilson_of_none():
+    # z(v) = -sqrt(n v / (1 - v)): the upper end of Wilson's interval for 0 of n
+    found = paired_difference_interval(0, 0, 12, method="tango")
+    assert found.high == pytest.approx(proportion_interval(0, 12).high)
+    assert found.low == pytest.approx(-found.high)
+
+
+def test_the_asymptotic_inference_is_the_asymptotic_test(rng):
+    a, b = _outcomes(rng, 60, 0.8), _outcomes(rng, 60)
+    score = mcnemar_inference(a, b, method="asymptotic")
+    plain = mcnemar(a, b, method="asymptotic")
+    assert score.p() == pytest.approx(plain.p)
+    assert score.statistic**2 == pytest.approx(plain.statistic)
+    assert mcnemar_inference(a, b).p() == mcnemar(a, b).p
+
+
+@pytest.mark.parametrize("method", ["bonett-price", "newcombe", "tango"])
+def test_every_paired_interval_covers_a_known_difference(rng, method):
+    covered = 0
+    for _ in range(400):
+        both, b, c, _ = rng.multinomial(60, [0.5, 0.2, 0.1, 0.2])
+        options = {"both": int(both)} if method == "newcombe" else {}
+        interval = paired_difference_interval(int(b), int(c), 60, method=method, **options)
+        covered += interval.low <= 0.1 <= interval.high
+    assert 0.92 <= covered / 400 <= 0.985
+
+
+@pytest.mark.parametrize("method", ["wilson", "exact"])
+def test_with_one_case_a_cluster_the_clustered_proportion_is_the_plain_one(rng, method):
+    right = _outcomes(rng, 70)
+    found = proportion_interval_clustered(right, np.arange(70), method=method)
+    plain = proportion_interval(int(right.sum()), 70, method=method)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_copies_of_cases_in_a_cluster_are_worth_no_more_than_the_clusters(rng):
+    right = _outcomes(rng, 40)
+    copied = effective_cases(np.repeat(right, 10), np.repeat(np.arange(40), 10))
+    assert copied == pytest.approx(40, rel=0.03)
+    # One right and one wrong in every pair: no spread between clusters, yet not more than n
+    assert effective_cases(np.tile([0, 1], 20), np.repeat(np.arange(20), 2)) == 40
+
+
+def test_without_errors_clusters_are_taken_for_copies():
+    cluster = np.repeat(np.arange(10), 5)
+    assert effective_cases(np.ones(50), cluster) == pytest.approx(10)
+    found = proportion_interval_clustered(np.ones(50), cluster)
+    assert found.high == 1
+    assert found.low < proportion_interval(10, 10).low
+    none = proportion_interval_clustered(np.zeros(50), cluster)
+    assert (none.low, none.high) == pytest.approx((0, 1 - found.low))
+
+
+def test_the_clustered_proportion_covers_where_the_plain_one_does_not(rng):
+    cluster = np.repeat(np.arange(30), 10)
+    plain = clustered = 0
+    for _ in range(300):
+        right = (rng.random(300) < rng.beta(1.4, 0.6, 30)[cluster]).astype(float)
+        interval = proportion_interval_clustered(right, cluster)
+        clustered += interval.low <= 0.7 <= interval.high
+        interval = proportion_interval(int(right.sum()), 300)
+        plain += interval.low <= 0.7 <= interval.high
+    assert 0.91 <= clustered / 300 <= 0.99
+    assert plain / 300 < 0.8
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -158,6 +315,15 @@ def test_wilson_and_clopper_pearson_give_their_closed_forms():
         lambda: mcnemar_clustered([1, 0], [0, 1], ["p", "p"]),
         lambda: proportion_interval(3, 2),
         lambda: proportion_interval(0, 0),
+        lambda: mcnemar_clustered([1, 0], [0, 1], ["p", "q"], method="none"),
+        lambda: mcnemar_clustered_pairs([[1, 0], [0, 1]], ["p", "p"]),
+        lambda: paired_difference_interval(3, 2, 4),
+        lambda: paired_difference_interval(-1, 2, 4),
+        lambda: paired_difference_interval(1, 1, 4, method="newcombe"),
+        lambda: paired_difference_interval(1, 1, 4, method="newcombe", both=3),
+        lambda: proportion_interval_clustered([1, 0], ["p", "p"]),
+        lambda: proportion_interval_clustered([1, 2], ["p", "q"]),
+        lambda: effective_cases([], []),
     ],
 )
 def test_unusable_outcomes_are_refused(call):
