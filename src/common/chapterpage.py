@@ -164,10 +164,10 @@ def plain_words(verdict: Verdict, paper: Paper) -> str:
         return f"{where} equality within {margin} is not shown: {span}."
     if verdict.detectable is not None:
         least = effect(verdict.detectable, unit=unit).lstrip("+")
-        return (
-            f"{where} neither the claim nor its opposite is shown; "
-            f"effects under {least} would mostly be missed."
-        )
+        missed = "effects under {} would mostly be missed"
+        if claim.direction in ("equivalent", "non_inferior", "value"):
+            missed = "a margin under {} could hardly be shown"
+        return f"{where} neither the claim nor its opposite is shown; {missed.format(least)}."
     return f"{where} neither the claim nor its opposite is shown{': ' + span if span else ''}."
 
 

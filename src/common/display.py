@@ -260,7 +260,7 @@ def verdict_table(
         index=False,
         note="p is corrected inside each family of claims; for a printed table stands the largest "
         "probability that the claim is false. The smallest effect is the one that this design "
-        "finds with 80 % power.",
+        "finds with 80 % power; for claims about a margin, the smallest margin that it would show.",
     )
 
 

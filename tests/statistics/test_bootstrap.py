@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from common.statistics import bootstrap
+from common.statistics import replicates
 from common.statistics.bootstrap import (
     bootstrap_statistic,
     cluster_bootstrap,
@@ -144,7 +144,7 @@ def test_the_same_generator_gives_the_same_bits():
 
 
 def test_drawing_in_pieces_keeps_the_number_of_replicates(monkeypatch, rng):
-    monkeypatch.setattr(bootstrap, "_CHUNK", 70)
+    monkeypatch.setattr(replicates, "CHUNK", 70)
     assert len(cluster_bootstrap(np.arange(20.0), n_resamples=11, rng=rng).replicates) == 11
 
 

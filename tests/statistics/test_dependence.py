@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import statsmodels.formula.api as smf
 from pandas import DataFrame
+from scipy import stats
 
-from common.statistics.dependence import design_effect, effective_n, icc
+from common.statistics.dependence import design_effect, effective_n, icc, icc_interval
 from common.statistics.results import DesignError
 
 
@@ -53,12 +54,89 @@ def test_the_design_effect_is_the_variance_inflation_of_the_mean(rng):
     assert effective_n(30, inflation) == pytest.approx(30 / inflation)
 
 
+def _alike(rng, correlation, sizes):
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    own = np.sqrt(1 - correlation) * rng.normal(size=len(cluster))
+    return np.sqrt(correlation) * rng.normal(size=len(sizes))[cluster] + own, cluster
+
+
+def test_the_exact_interval_covers_the_true_correlation_as_often_as_it_says(rng):
+    sizes = [1, 2, 3, 5, 8, 13, 2]
+    held = []
+    for _ in range(300):
+        interval = icc_interval(*_alike(rng, 0.4, sizes), level=0.9)
+        held.append(interval.low <= 0.4 <= interval.high)
+    assert np.mean(held) == pytest.approx(0.9, abs=0.04)
+
+
+def test_the_exact_interval_ends_where_a_simulated_correlation_is_extreme(rng):
+    # the mean squares of equal clusters: F (1 - r) / (1 + (m - 1) r) follows the F law
+    y, cluster = _alike(rng, 0.5, [6] * 9)
+    means = y.reshape(9, 6).mean(axis=1)
+    ratio = 6 * means.var(ddof=1) / (((y - means[cluster]) ** 2).sum() / 45)
+    interval = icc_interval(y, cluster)
+    for end, tail in ((interval.low, 0.975), (interval.high, 0.025)):
+        reached = ratio * (1 - end) / (1 + 5 * end)
+        assert stats.f.cdf(reached, 8, 45) == pytest.approx(tail)
+
+
+def test_the_jackknife_of_normal_scores_comes_close_to_the_exact_interval(rng):
+    y, cluster = _alike(rng, 0.4, rng.integers(2, 12, 300))
+    exact, rough = (icc_interval(y, cluster, method=method) for method in ("exact", "jackknife"))
+    assert rough.low == pytest.approx(exact.low, abs=0.03)
+    assert rough.high == pytest.approx(exact.high, abs=0.03)
+
+
+def test_the_jackknife_leaves_out_one_cluster_at_a_time(rng):
+    y, cluster = _alike(rng, 0.4, [3, 5, 2, 6, 4, 3, 7])
+    typical = (30 - (np.bincount(cluster) ** 2).sum() / 30) / 6
+
+    def scaled(r):
+        return np.log((1 + (typical - 1) * r) / (1 - r)) / 2
+
+    left = np.array([scaled(icc(y[cluster != c], cluster[cluster != c])) for c in range(7)])
+    half = stats.t.ppf(0.975, 6) * np.sqrt(6 / 7 * ((left - left.mean()) ** 2).sum())
+    found = icc_interval(y, cluster, method="jackknife")
+    assert scaled(found.low) == pytest.approx(scaled(icc(y, cluster)) - half)
+    assert scaled(found.high) == pytest.approx(scaled(icc(y, cluster)) + half)
+
+
+def test_the_jackknife_serves_outcomes_right_or_wrong_of_which_one_half_is_right(rng):
+    held = []
+    for _ in range(300):
+        cluster = np.repeat(np.arange(40), rng.integers(2, 15, 40))
+        rate = rng.beta(0.5 * (1 / 0.3 - 1), 0.5 * (1 / 0.3 - 1), 40)  # correlation 0.3
+        right = (rng.random(len(cluster)) < rate[cluster]).astype(float)
+        interval = icc_interval(right, cluster, method="jackknife")
+        held.append(interval.low <= 0.3 <= interval.high)
+    assert 0.91 <= np.mean(held) <= 0.985
+
+
+@pytest.mark.parametrize("method", ["exact", "jackknife"])
+def test_the_interval_does_not_change_with_scale_order_or_names(rng, method):
+    y, cluster = _alike(rng, 0.5, [3, 4, 2, 6, 5])
+    order = rng.permutation(len(y))
+    one = icc_interval(y, cluster, method=method)
+    other = icc_interval(7 - 2 * y[order], [f"p{9 - c}" for c in cluster[order]], method=method)
+    assert (one.low, one.high) == pytest.approx((other.low, other.high))
+    assert one.low < icc(y, cluster) < one.high
+
+
+def test_equal_values_have_no_interval_and_equal_clusters_a_point():
+    assert np.isnan(icc_interval([1, 1, 1], ["a", "a", "b"]).low)
+    found = icc_interval([1, 1, 0, 0], ["a", "a", "b", "b"])
+    assert (found.low, found.high) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda: icc([1, 2], ["a", "a"]),
         lambda: icc([1, 2], ["a", "b"]),
         lambda: icc([1, np.nan, 2], ["a", "a", "b"]),
+        lambda: icc_interval([1, 2], ["a", "b"]),
+        lambda: icc_interval([1, 2, 3], ["a", "a", "b"], method="jackknife"),
+        lambda: icc_interval([1, 1, 0, 0, 1, 1], [1, 1, 2, 2, 3, 3], method="jackknife"),
         lambda: effective_n(10, 0),
     ],
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from common.statistics import folds, paired
 from common.statistics.paired import (
     corrected_t,
     crossed_t,
@@ -23,21 +24,6 @@ def test_paired_t_agrees_with_scipy(rng):
     found = paired_t(d)
     assert found.p == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
     assert (found.n_cases, found.n_clusters) == (15, 15)
-
-
-def test_corrected_t_is_the_plain_t_shrunk_by_the_overlap_of_training_sets(rng):
-    d = rng.normal(0.2, 1, 5)
-    plain, corrected = paired_t(d), corrected_t(d, test_train_ratio=0.25)
-    assert corrected.statistic == pytest.approx(plain.statistic * np.sqrt((1 / 5) / (1 / 5 + 0.25)))
-    assert corrected.p > plain.p
-
-
-def test_corrected_t_gives_the_value_worked_by_hand():
-    # mean 2, variance 1, (1/3 + 1/2) = 5/6: t = 2 / sqrt(5/6), 2 degrees of freedom
-    t = 2 / np.sqrt(5 / 6)
-    # the law of t with 2 degrees of freedom has the closed form 1/2 + t / (2 sqrt(2 + t^2))
-    p = 2 * (0.5 - t / (2 * np.sqrt(2 + t**2)))
-    assert corrected_t([1, 2, 3], test_train_ratio=0.5).p == pytest.approx(p)
 
 
 def test_tost_agrees_with_two_one_sided_scipy_tests(rng):
@@ -183,11 +169,29 @@ def test_sign_flips_of_patients_keep_their_level_where_flips_of_patches_do_not(r
     assert rejected["patches"] / 300 > 0.3
 
 
-def test_wilcoxon_agrees_with_scipy_and_states_zeros_and_ties():
+def test_wilcoxon_states_zeros_ties_and_the_law():
     d = np.array([0.0, 1.0, 1.0, -2.0, 3.0, 4.0, 0.0, 5.0])
     found = wilcoxon(d)
-    assert found.p == pytest.approx(stats.wilcoxon(d).pvalue)
-    assert found.note == "2 zeros dropped; 2 tied"
+    assert found.note == "2 zeros dropped; 2 tied; exact law"
+    assert wilcoxon(d, zeros="pratt").note == "2 zeros ranked, then dropped; 2 tied; exact law"
+    assert wilcoxon(d, method="asymptotic").note == "2 zeros dropped; 2 tied; normal law"
+    assert wilcoxon(d[1:5], level=0.5).high < wilcoxon(d[1:5], level=0.8).high
+
+
+def test_wilcoxon_is_exact_with_ties_where_scipy_takes_the_normal_law():
+    d = np.array([1.0, 1.0, -1.0, 2.0, 2.0, 2.0, -2.0] * 2)
+    ranks = stats.rankdata(np.abs(d))
+    signs = np.array(list(itertools.product([1, -1], repeat=14)))
+    expected = np.mean(np.abs(signs @ ranks) >= abs(np.sign(d) @ ranks) - 1e-9)
+    assert wilcoxon(d).p == pytest.approx(expected)
+    normal = stats.wilcoxon(d).pvalue
+    assert wilcoxon(d, method="asymptotic").p == pytest.approx(normal)
+    assert normal != pytest.approx(expected, rel=1e-3)
+
+
+def test_the_names_of_other_modules_can_be_imported_from_here():
+    assert paired.corrected_t is folds.corrected_t
+    assert all(hasattr(paired, name) for name in paired.__all__)
 
 
 @pytest.mark.parametrize("call", [paired_t, wilcoxon, lambda d: corrected_t(d, test_train_ratio=1)])

@@ -312,7 +312,8 @@ def test_the_published_layer_has_a_judge_of_its_own(court, draw):
     [
         "sign_flip_clustered", "cluster_bootstrap", "cluster_bootstrap_bca", "corrected_t",
         "wilcoxon_clustered", "two_level_bootstrap", "crossed_t", "crossed_bootstrap",
-        "t_clustered", "mcnemar_clustered",
+        "t_clustered", "mcnemar_clustered", "mcnemar_obuchowski", "mcnemar_durkalski",
+        "signed_rank_clustered", "cluster_bootstrap_studentised", "corrected_t_clustered",
     ],
 )  # fmt: skip
 def test_every_named_test_turns_with_the_arms_and_finds_a_clear_effect(court, draw, test):

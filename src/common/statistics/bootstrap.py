@@ -1,17 +1,33 @@
-"""Bootstrap of clusters, of folds and patients, of patients and seeds, and of any statistic.
+"""Bootstrap of means: of clusters, of folds and patients, of seeds and patients.
 
 Means are resampled in closed form: a replicate needs only how often each cluster was drawn, so one
-matrix product of draw counts with cluster sums gives all replicates of all methods at once.
+matrix product of draw counts with cluster sums gives all replicates of all methods at once, and
+with their squares the standard error of each.  Any other statistic: :mod:`.resampling`.
 """
 
 import itertools
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from common.statistics.replicates import Bootstrap, Method
+from common.statistics.replicates import (
+    Bootstrap,
+    Index,
+    Method,
+    check_method,
+    draw_counts,
+    draw_sums,
+    exact_counts,
+)
+
+# The same names are found here, whatever is resampled.
+from common.statistics.resampling import (
+    bootstrap_counts as bootstrap_counts,
+    bootstrap_records as bootstrap_records,
+    bootstrap_statistic as bootstrap_statistic,
+)
 from common.statistics.results import (
     Array,
     DesignError,
@@ -22,24 +38,13 @@ from common.statistics.results import (
 
 Average = Literal["cases", "folds"]
 MAX_EXACT_FOLDS = 6  # 6**6 = 46,656 draws of folds are listed one by one
-_CHUNK = 4_000_000  # draw counts held in memory at once
+
+# Sums (G, m) and sizes (G, 1) of the clusters of one stratum.
+_Stratum = tuple[Array, Array]
 
 
-def _draw(n_units: int, n_resamples: int, rng: np.random.Generator, sums: Array) -> Array:
-    """Sum the columns of ``sums`` (n_units, k) over clusters drawn with replacement (R, k)."""
-    step = max(1, _CHUNK // n_units)
-    share = np.full(n_units, 1 / n_units)
-    parts = [
-        rng.multinomial(n_units, share, size=min(step, n_resamples - start)) @ sums
-        for start in range(0, n_resamples, step)
-    ]
-    return np.concatenate(parts)
-
-
-def _strata(
-    values: Array, cluster: ArrayLike | None, fold: ArrayLike | None
-) -> list[tuple[Array, Array]]:
-    """Return cluster sums (G, k) and sizes (G,) of every fold; one stratum without folds.
+def _strata(values: Array, cluster: ArrayLike | None, fold: ArrayLike | None) -> list[_Stratum]:
+    """Sum columns (n, m) inside the clusters of every fold; one stratum without folds.
 
     A cluster that lies in two folds counts as one unit in each.
     """
@@ -51,17 +56,122 @@ def _strata(
         mine = fold_codes == number
         own, n_own = cluster_codes(codes[mine], int(mine.sum()))
         sizes = np.bincount(own, minlength=n_own).astype(np.float64)
-        strata.append((cluster_sums(values[mine], own, n_own), sizes))
+        strata.append((cluster_sums(values[mine], own, n_own), sizes[:, None]))
     return strata
 
 
-def _check(n_resamples: int, strata: list[tuple[Array, Array]]) -> int:
+def _check(n_resamples: int, strata: list[_Stratum], method: Method) -> int:
+    check_method(method)
     if n_resamples < 1:
         raise DesignError(f"`n_resamples` must be >= 1, got {n_resamples!r}.")
     n_clusters = sum(len(sizes) for _, sizes in strata)
     if n_clusters < 2:
         raise DesignError(f"`cluster` must hold at least 2 clusters, got {n_clusters}.")
     return n_clusters
+
+
+def _columns(stratum: _Stratum, centre: Array, method: Method) -> Array:
+    """Arrange what is summed over drawn clusters: sums and sizes (G, m + 1).
+
+    For standard errors also the squares z**2, z n and n**2 (G, 3 m + 2), where z is the sum of a
+    cluster about the ``centre`` of its cases: uncentred squares would lose their digits.
+    """
+    sums, n = stratum
+    if method != "studentised":
+        return np.concatenate(stratum, axis=1)
+    z = sums - n * centre
+    return np.concatenate([sums, n, z**2, z * n, n**2], axis=1)
+
+
+def _mean(totals: list[Array], m: int, average: Average) -> Array:
+    """Turn totals of :func:`_columns`, by stratum, into means (R, m)."""
+    if average == "cases":
+        pooled = totals[0] if len(totals) == 1 else np.sum(totals, axis=0)
+        return np.asarray(pooled[:, :m] / pooled[:, m : m + 1], dtype=np.float64)
+    each = [total[:, :m] / total[:, m : m + 1] for total in totals]
+    return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+
+
+def _error(totals: list[Array], sizes: list[int], average: Average, centre: Array) -> Array:
+    """Return the cluster-robust standard errors of :func:`_mean` (R, m).
+
+    ``sum_h G_h / (G_h - 1) sum_g (e_g - mean e)**2`` with ``e_g`` the sum of a cluster about the
+    mean; a stratum's only cluster shows no spread.
+    """
+    m = len(centre)
+    pooled = _mean(totals, m, average)
+    variance, n_all = np.zeros_like(pooled), np.zeros((len(pooled), 1))
+    for total, g in zip(totals, sizes, strict=True):
+        sums, n, squares, products, square_sizes = np.split(
+            total, [m, m + 1, 2 * m + 1, 3 * m + 1], axis=1
+        )
+        mean = pooled if average == "cases" else sums / n
+        shift = mean - centre
+        spread = squares - 2 * shift * products + shift**2 * square_sizes
+        spread -= (sums - mean * n) ** 2 / g
+        weight = 1.0 if average == "cases" else n**2
+        variance += np.maximum(spread, 0) * g / max(g - 1, 1) / weight
+        n_all += n
+    return np.asarray(np.sqrt(variance) / (n_all if average == "cases" else len(totals)))
+
+
+def _jackknife(strata: list[_Stratum], whole: list[Array], average: Average) -> tuple[Array, Index]:
+    """Return the estimates without each cluster (G, m) and its stratum (G,).
+
+    A fold's only cluster stays in.
+    """
+    m = strata[0][0].shape[1]
+    rows, numbers = [], []
+    for number, (sums, sizes) in enumerate(strata):
+        if len(sizes) < 2:
+            continue
+        left = [np.repeat(total[:, : m + 1], len(sizes), axis=0) for total in whole]
+        left[number] -= np.concatenate([sums, sizes], axis=1)
+        rows.append(_mean(left, m, average))
+        numbers.append(np.full(len(sizes), number, dtype=np.intp))
+    if not rows:
+        return _mean(whole, m, average), np.zeros(1, dtype=np.intp)
+    return np.concatenate(rows), np.concatenate(numbers)
+
+
+def _means(
+    strata: list[_Stratum],
+    average: Average,
+    method: Method,
+    *,
+    rng: np.random.Generator | None = None,
+    n_resamples: int = 1,
+) -> tuple[Bootstrap, ...]:
+    """Bootstrap the mean of every column; without ``rng`` list all draws of one stratum."""
+    n_clusters = _check(n_resamples, strata, method)
+    m, n_cases = strata[0][0].shape[1], sum(sizes.sum() for _, sizes in strata)
+    centre = np.sum([sums.sum(axis=0) for sums, _ in strata], axis=0) / n_cases
+    columns = [_columns(stratum, centre, method) for stratum in strata]
+    if rng is None:
+        counts, times = exact_counts(n_clusters)
+        totals: list[Array] = [counts @ columns[0]]
+    else:
+        totals, times = [draw_sums(each, n_resamples, rng) for each in columns], None
+    whole = [each.sum(axis=0, keepdims=True) for each in columns]
+    effects, replicates = _mean(whole, m, average)[0], _mean(totals, m, average)
+    found = [
+        Bootstrap(float(effects[i]), replicates[:, i], n_clusters, method=method, times=times)
+        for i in range(m)
+    ]
+    if method == "bca":
+        jackknife, stratum = _jackknife(strata, whole, average)
+        found = [
+            replace(each, jackknife=jackknife[:, i], strata=stratum) for i, each in enumerate(found)
+        ]
+    if method == "studentised":
+        sizes = [len(each) for each in columns]
+        error = _error(whole, sizes, average, centre)[0]
+        errors = _error(totals, sizes, average, centre)
+        found = [
+            replace(each, error=float(error[i]), errors=errors[:, i])
+            for i, each in enumerate(found)
+        ]
+    return tuple(found)
 
 
 def cluster_bootstrap_contrasts(
@@ -85,7 +195,8 @@ def cluster_bootstrap_contrasts(
         average: mean over all ``cases``, or over ``folds`` each of equal weight.
         n_resamples: replicates.
         rng: source of the draws.
-        method: ``percentile`` or ``bca`` intervals.
+        method: ``percentile``, ``basic``, ``bca`` or ``studentised`` (by the cluster-robust
+            standard error of each replicate).
 
     Returns:
         One bootstrap per contrast.  Clusters of unequal size are drawn whole, so that the
@@ -93,6 +204,10 @@ def cluster_bootstrap_contrasts(
 
     Raises:
         DesignError: fewer than two clusters, non-finite values, or shapes that do not fit.
+
+    Source:
+        Davison and Hinkley, Bootstrap Methods (1997), sections 2.4, 3.8 and 5.2; Hall, Ann Stat
+        16:927 (1988), for the studentised interval.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -105,51 +220,8 @@ def cluster_bootstrap_contrasts(
         raise DesignError(
             f"`contrasts` must have {scores.shape[1]} columns, one a method, got {weights.shape!r}."
         )
-    combined = scores @ weights.T
-    strata = _strata(combined, cluster, fold)
-    n_clusters = _check(n_resamples, strata)
-    totals = [
-        _draw(len(sizes), n_resamples, rng, np.column_stack([sums, sizes]))
-        for sums, sizes in strata
-    ]
-    whole = [np.append(sums.sum(axis=0), sizes.sum())[None, :] for sums, sizes in strata]
-    replicates, effects = _mean(totals, average), _mean(whole, average)[0]
-    jackknife = _jackknife(strata, whole, average) if method == "bca" else None
-    return tuple(
-        Bootstrap(
-            float(effects[m]),
-            replicates[:, m],
-            n_clusters,
-            None if jackknife is None else jackknife[:, m],
-            method,
-        )
-        for m in range(len(weights))
-    )
-
-
-def _mean(totals: list[Array], average: Average) -> Array:
-    """Turn sums with their sizes in the last column, by stratum, into means (R, m)."""
-    if average == "cases":
-        pooled = np.sum(totals, axis=0)
-        return np.asarray(pooled[:, :-1] / pooled[:, -1:], dtype=np.float64)
-    return np.asarray(
-        np.mean([each[:, :-1] / each[:, -1:] for each in totals], axis=0), dtype=np.float64
-    )
-
-
-def _jackknife(strata: list[tuple[Array, Array]], whole: list[Array], average: Average) -> Array:
-    """Return the estimates without each cluster (G, m); a fold's only cluster stays in."""
-    rows = []
-    for number, (sums, sizes) in enumerate(strata):
-        if len(sizes) < 2:
-            continue
-        left = whole[number] - np.column_stack([sums, sizes])
-        others = [
-            left if other == number else np.repeat(total, len(sizes), axis=0)
-            for other, total in enumerate(whole)
-        ]
-        rows.append(_mean(others, average))
-    return np.concatenate(rows) if rows else _mean(whole, average)
+    strata = [(sums @ weights.T, sizes) for sums, sizes in _strata(scores, cluster, fold)]
+    return _means(strata, average, method, rng=rng, n_resamples=n_resamples)
 
 
 def cluster_bootstrap(
@@ -171,7 +243,7 @@ def cluster_bootstrap(
         average: ``cases`` or ``folds``.
         n_resamples: replicates.
         rng: source of the draws.
-        method: ``percentile`` or ``bca``.
+        method: ``percentile``, ``basic``, ``bca`` or ``studentised``.
 
     Example:
         All differences equal leave nothing to vary:
@@ -180,63 +252,40 @@ def cluster_bootstrap(
         >>> found.effect, found.interval().low, found.interval().high
         (2.0, 2.0, 2.0)
     """
-    column = finite("values", values)[:, None]
-    (found,) = cluster_bootstrap_contrasts(
-        column,
-        [[1.0]],
-        cluster=cluster,
-        fold=fold,
-        average=average,
-        n_resamples=n_resamples,
-        rng=rng,
-        method=method,
-    )
-    return found
+    strata = _strata(finite("values", values)[:, None], cluster, fold)
+    return _means(strata, average, method, rng=rng, n_resamples=n_resamples)[0]
 
 
-def two_level(
-    values: ArrayLike,
-    *,
-    fold: ArrayLike,
-    cluster: ArrayLike,
-    n_resamples: int = 10_000,
-    rng: np.random.Generator,
+def exact_clusters(
+    values: ArrayLike, *, cluster: ArrayLike | None = None, method: Method = "percentile"
 ) -> Bootstrap:
-    """Bootstrap the mean over folds by drawing folds, then patients inside each drawn fold.
+    """Bootstrap the mean over a few clusters by listing all draws.
 
     Args:
-        values (n,): differences.
-        fold (n,): training run in which each case was scored.
-        cluster (n,): patient of each case.
-        n_resamples: replicates.
-        rng: source of the draws.
+        values (n,): scores or differences.
+        cluster (n,): the independent unit of each case, 2 to 10 of them, of any sizes.
+        method: see :func:`cluster_bootstrap`.
 
     Returns:
-        The unweighted mean of the fold means; folds are the units.  With five folds the interval
-        is too narrow for the spread between folds (a factor of about sqrt(4/5)).
+        Every different draw once, with how often it occurs among all ``k**k``; nothing is random.
+        Intervals are exact bootstrap intervals, which does not make them wide enough: with so few
+        clusters only ``studentised`` comes near its level.
 
     Raises:
-        DesignError: fewer than two folds or clusters, or non-finite values.
+        DesignError: fewer than 2 or more than 10 clusters, or a non-finite value.
+
+    Source:
+        Fisher and Hall, Stat Probab Lett 12:157 (1991).
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> two_level([1, 1, 3, 3], fold=["A", "A", "B", "B"], cluster=[1, 2, 3, 4], rng=rng).effect
-        2.0
+        Clusters of one and three cases; each is drawn twice once, and both together twice:
+
+        >>> found = exact_clusters([0.0, 1.0, 1.0, 1.0], cluster=[1, 2, 2, 2])
+        >>> found.replicates.tolist(), found.times.tolist()
+        ([0.0, 0.75, 1.0], [1, 2, 1])
     """
-    column = finite("values", values)[:, None]
-    strata = _strata(column, cluster, fold)
-    _check(n_resamples, strata)
-    n_folds = len(strata)
-    if n_folds < 2:
-        raise DesignError(f"`fold` must hold at least 2 folds, got {n_folds}.")
-    drawn = rng.integers(0, n_folds, size=(n_resamples, n_folds))
-    means = np.empty(drawn.shape)
-    for number, (sums, sizes) in enumerate(strata):
-        here = drawn == number
-        totals = _draw(len(sizes), int(here.sum()), rng, np.column_stack([sums, sizes]))
-        means[here] = totals[:, 0] / totals[:, 1]
-    effect = np.mean([sums.sum() / sizes.sum() for sums, sizes in strata])
-    return Bootstrap(float(effect), means.mean(axis=1), n_folds)
+    strata = _strata(finite("values", values)[:, None], cluster, None)
+    return _means(strata, "cases", method)[0]
 
 
 def exact_folds(fold_differences: ArrayLike) -> Bootstrap:
@@ -259,19 +308,129 @@ def exact_folds(fold_differences: ArrayLike) -> Bootstrap:
     if len(d) > MAX_EXACT_FOLDS:
         raise DesignError(
             f"`fold_differences` must hold 2 to {MAX_EXACT_FOLDS} folds, got {len(d)}. "
-            "Use `cluster_bootstrap`, which draws."
+            "Use `exact_clusters`, or `cluster_bootstrap`, which draws."
         )
     draws = np.array(list(itertools.product(d, repeat=len(d))))
     return Bootstrap(float(d.mean()), draws.mean(axis=1), len(d))
 
 
-def crossed(matrix: ArrayLike, *, n_resamples: int = 10_000, rng: np.random.Generator) -> Bootstrap:
+def two_level(
+    values: ArrayLike,
+    *,
+    fold: ArrayLike,
+    cluster: ArrayLike,
+    n_resamples: int = 10_000,
+    rng: np.random.Generator,
+    method: Method = "percentile",
+) -> Bootstrap:
+    """Bootstrap the mean over folds by drawing folds, then patients inside each drawn fold.
+
+    Args:
+        values (n,): differences.
+        fold (n,): training run in which each case was scored.
+        cluster (n,): patient of each case.
+        n_resamples: replicates.
+        rng: source of the draws.
+        method: ``bca`` and ``studentised`` take the folds for the units.
+
+    Returns:
+        The unweighted mean of the fold means; folds are the units.  With five folds the interval
+        is too narrow for the spread between folds (a factor of about sqrt(4/5)).
+
+    Raises:
+        DesignError: fewer than two folds or clusters, or non-finite values.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> two_level([1, 1, 3, 3], fold=["A", "A", "B", "B"], cluster=[1, 2, 3, 4], rng=rng).effect
+        2.0
+    """
+    return _nested("fold", values, fold, cluster, n_resamples, rng, method)
+
+
+def seed_then_cluster(
+    values: ArrayLike,
+    *,
+    seed: ArrayLike,
+    cluster: ArrayLike,
+    n_resamples: int = 10_000,
+    rng: np.random.Generator,
+    method: Method = "percentile",
+) -> Bootstrap:
+    """Bootstrap the mean over seeds by drawing seeds, then clusters inside each drawn seed.
+
+    Right where every seed has test cases of its own.  Where all seeds score the same cases, what
+    a patient adds to every seed would be averaged out as if it were noise: use :func:`crossed`.
+
+    Args:
+        values (n,): differences.
+        seed (n,): training seed of each.
+        cluster (n,): independent unit of each case, drawn anew in each seed.
+        n_resamples: replicates.
+        rng: source of the draws.
+        method: ``bca`` and ``studentised`` take the seeds for the units.
+
+    Returns:
+        The unweighted mean of the seeds' means; seeds are the units.
+
+    Raises:
+        DesignError: fewer than two seeds or clusters, or non-finite values.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> seed_then_cluster([1, 1, 3, 3], seed=[0, 0, 1, 1], cluster=[1, 2, 3, 4], rng=rng).effect
+        2.0
+    """
+    return _nested("seed", values, seed, cluster, n_resamples, rng, method)
+
+
+def _nested(
+    name: str,
+    values: ArrayLike,
+    outer: ArrayLike,
+    cluster: ArrayLike,
+    n_resamples: int,
+    rng: np.random.Generator,
+    method: Method,
+) -> Bootstrap:
+    strata = _strata(finite("values", values)[:, None], cluster, outer)
+    _check(n_resamples, strata, method)
+    k = len(strata)
+    if k < 2:
+        raise DesignError(f"`{name}` must hold at least 2 {name}s, got {k}.")
+    drawn = rng.integers(0, k, size=(n_resamples, k))
+    means = np.empty(drawn.shape)
+    for number, stratum in enumerate(strata):
+        here = drawn == number
+        totals = draw_sums(np.concatenate(stratum, axis=1), int(here.sum()), rng)
+        means[here] = totals[:, 0] / totals[:, 1]
+    each = np.array([sums.sum() / sizes.sum() for sums, sizes in strata])
+    return Bootstrap(
+        float(each.mean()),
+        means.mean(axis=1),
+        k,
+        (each.sum() - each) / (k - 1),
+        method,
+        error=float(each.std(ddof=1) / np.sqrt(k)),
+        errors=means.std(axis=1, ddof=1) / np.sqrt(k),
+    )
+
+
+def crossed(
+    matrix: ArrayLike,
+    *,
+    n_resamples: int = 10_000,
+    rng: np.random.Generator,
+    method: Method = "percentile",
+) -> Bootstrap:
     """Bootstrap a mean over patients and seeds by drawing both (the pigeonhole bootstrap).
 
     Args:
         matrix (n_clusters, n_seeds): mean difference of each cluster with each seed.
         n_resamples: replicates.
         rng: source of the draws.
+        method: ``studentised`` takes the standard error of the two-way table, see
+            :func:`common.statistics.paired.crossed_t`.
 
     Returns:
         Slightly conservative in the residual and, with few seeds, too narrow for their spread.
@@ -287,62 +446,45 @@ def crossed(matrix: ArrayLike, *, n_resamples: int = 10_000, rng: np.random.Gene
         2.0
     """
     d = finite("matrix", matrix, at_least=2, ndim=2)
+    _check(n_resamples, [(d, np.ones((len(d), 1)))], method)
     n_c, n_s = d.shape
-    by_seed = _draw(n_c, n_resamples, rng, d)
-    seeds = rng.multinomial(n_s, np.full(n_s, 1 / n_s), size=n_resamples)
-    replicates = (by_seed * seeds).sum(axis=1) / (n_c * n_s)
-    return Bootstrap(float(d.mean()), replicates, min(n_c, n_s))
+    effect = d.mean()
+    pieces = []
+    for clusters in draw_counts(n_c, n_resamples, rng):
+        seeds = np.concatenate([*draw_counts(n_s, len(clusters), rng)])
+        pieces.append(_two_way(d - effect, clusters, seeds))
+    means, errors = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    _, error = _two_way(d - effect, np.ones((1, n_c)), np.ones((1, n_s)))
+    by_cluster, by_seed = d.mean(axis=1), d.mean(axis=0)
+    left_out = [(each.sum() - each) / (len(each) - 1) for each in (by_cluster, by_seed)]
+    return Bootstrap(
+        float(effect),
+        effect + means,
+        min(n_c, n_s),
+        np.concatenate(left_out),
+        method,
+        strata=np.repeat([0, 1], [n_c, n_s]),
+        error=float(error[0]),
+        errors=errors,
+    )
 
 
-def bootstrap_statistic(
-    statistic: Callable[..., float],
-    arrays: tuple[NDArray[np.generic], ...],
-    *,
-    cluster: ArrayLike | None = None,
-    n_resamples: int = 2_000,
-    rng: np.random.Generator,
-    method: Method = "percentile",
-) -> Bootstrap:
-    """Bootstrap any statistic of cases by drawing whole clusters; one call per replicate.
+def _two_way(d: Array, clusters: Array, seeds: Array) -> tuple[Array, Array]:
+    """Return mean and standard error (R,) of a table whose rows and columns were drawn.
 
     Args:
-        statistic: takes the arrays, restricted to the drawn rows, and returns a number.
-        arrays: arrays that share their first axis.
-        cluster (n,): the independent unit of each row.
-        n_resamples: replicates.
-        rng: source of the draws.
-        method: ``percentile`` or ``bca`` (one more call per cluster).
-
-    Returns:
-        Replicates that are not finite (a class that was not drawn, say) are an error.
-
-    Raises:
-        DesignError: fewer than two clusters, or a replicate without a finite value.
-
-    Example:
-        >>> x = np.array([1.0, 2.0, 9.0])
-        >>> bootstrap_statistic(np.median, (x,), n_resamples=9, rng=np.random.default_rng(0)).effect
-        2.0
+        d (n_c, n_s): the table.
+        clusters (R, n_c), seeds (R, n_s): how often each was drawn.
     """
-    codes, n_clusters = cluster_codes(cluster, len(arrays[0]))
-    if n_clusters < 2:
-        raise DesignError(f"`cluster` must hold at least 2 clusters, got {n_clusters}.")
-    order = np.argsort(codes, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(codes, minlength=n_clusters))[:-1])
-
-    def of(units: NDArray[np.intp]) -> float:
-        index = np.concatenate([rows[unit] for unit in units])
-        return float(statistic(*(array[index] for array in arrays)))
-
-    draws = rng.integers(0, n_clusters, size=(n_resamples, n_clusters))
-    replicates = np.array([of(units) for units in draws])
-    if not np.isfinite(replicates).all():
-        raise DesignError(
-            f"`statistic` must be finite in every resample, got {(~np.isfinite(replicates)).sum()} "
-            "that are not. Choose a statistic that exists when a class is not drawn."
-        )
-    everyone = np.arange(n_clusters)
-    jackknife = None
-    if method == "bca":
-        jackknife = np.array([of(np.delete(everyone, unit)) for unit in everyone])
-    return Bootstrap(of(everyone), replicates, n_clusters, jackknife, method)
+    n_c, n_s = d.shape
+    by_cluster, by_seed = seeds @ d.T / n_s, clusters @ d / n_c
+    mean = (by_seed * seeds).sum(axis=1) / n_s
+    square = n_c * n_s * mean**2
+    ss_c = n_s * (clusters * by_cluster**2).sum(axis=1) - square
+    ss_s = n_c * (seeds * by_seed**2).sum(axis=1) - square
+    ss_cs = (clusters @ d**2 * seeds).sum(axis=1) - square - ss_c - ss_s
+    ms_c, ms_s = ss_c / (n_c - 1), ss_s / (n_s - 1)
+    total = ms_c + ms_s - ss_cs / ((n_c - 1) * (n_s - 1))
+    # Never less than the larger factor alone, as in the crossed t.
+    variance = np.maximum.reduce([total, ms_c, ms_s, np.zeros_like(mean)]) / (n_c * n_s)
+    return mean, np.sqrt(variance)

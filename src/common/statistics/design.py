@@ -14,6 +14,25 @@ _PLACE = ["seed", "fold", "cluster", "case"]
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much data a test rests on.
+
+    Args:
+        n_cases: different cases (lesions, for detectors).
+        n_clusters: different clusters.
+        n_seeds: different training seeds.
+        n_folds: different folds of one cross-validation; 0 without folds.
+        notes: what was left out, in words.
+    """
+
+    n_cases: int
+    n_clusters: int
+    n_seeds: int
+    n_folds: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Paired:
     """Scores of several arms on the same cases.
 
@@ -41,6 +60,17 @@ class Paired:
     def n_seeds(self) -> int:
         """Different training seeds."""
         return self.scores.index.get_level_values("seed").nunique()
+
+    @property
+    def n_folds(self) -> int:
+        """Different folds; 0 without folds."""
+        folds = self.scores.index.get_level_values("fold")
+        return 0 if (folds == "").all() else folds.nunique()
+
+    @property
+    def size(self) -> Size:
+        """How much data there are."""
+        return Size(self.n_cases, self.n_clusters, self.n_seeds, self.n_folds, self.notes)
 
 
 def pair(

@@ -1,11 +1,10 @@
-"""Estimates judged by the symmetry of differences: sign flips of clusters and signed ranks."""
+"""Estimates judged by the symmetry of differences: sign flips of clusters."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from common.statistics.results import (
     Array,
@@ -15,6 +14,9 @@ from common.statistics.results import (
     cluster_sums,
     finite,
 )
+from common.statistics.signed_rank import SignedRank
+
+__all__ = ["EXACT_CLUSTERS", "SignFlip", "SignedRank", "sign_flip_inference"]
 
 EXACT_CLUSTERS = 14  # 2**14 = 16,384 sign patterns are listed one by one
 _CHUNK = 4_000_000  # signs held in memory at once
@@ -26,7 +28,8 @@ class SignFlip:
 
     Flipping a set of clusters gives a sum at least as large as the observed one exactly if the mean
     of the flipped clusters lies at or below the null value.  So these subset means give every
-    p-value, and their quantiles the interval.
+    p-value, and their quantiles the interval.  Dividing the sum by the root of the clusters' sum of
+    squares (a studentised statistic) would change nothing: flips leave that root as it is.
 
     Args:
         sums (G,): summed difference of each cluster.
@@ -123,72 +126,3 @@ def sign_flip_inference(
     some = flips[:, 1] > 0
     n_empty = int((~some).sum()) + (0 if exact else 1)  # the data are one of the patterns
     return SignFlip(sums, sizes, np.sort(flips[some, 0] / flips[some, 1]), n_empty)
-
-
-@dataclass(frozen=True)
-class SignedRank:
-    """The Hodges-Lehmann shift of differences, judged by signed ranks; see :func:`wilcoxon`."""
-
-    differences: Array
-
-    @cached_property
-    def _walsh(self) -> Array:
-        first, second = np.triu_indices(len(self.differences))
-        return np.sort((self.differences[first] + self.differences[second]) / 2)
-
-    @property
-    def effect(self) -> float:
-        """Median of the pairwise means."""
-        return float(np.median(self._walsh))
-
-    @property
-    def se(self) -> float:
-        """Standard error of the mean, which the shift's is close to."""
-        return float(self.differences.std(ddof=1) / np.sqrt(len(self.differences)))
-
-    @property
-    def df(self) -> float:
-        """Differences less one."""
-        return len(self.differences) - 1
-
-    @property
-    def statistic(self) -> float:
-        """Sum of the ranks of the positive differences."""
-        d = self.differences[self.differences != 0]
-        return float(stats.rankdata(np.abs(d))[d > 0].sum())
-
-    def _p(self, null: float, alternative: str) -> float:
-        shifted = self.differences - null
-        if not shifted.any():
-            return 1.0
-        return float(stats.wilcoxon(shifted, alternative=alternative).pvalue)
-
-    def p(self, null: float = 0.0) -> float:
-        """Two-sided p of effect = null."""
-        return self._p(null, "two-sided")
-
-    def p_greater(self, null: float = 0.0) -> float:
-        """One-sided p of effect <= null."""
-        return self._p(null, "greater")
-
-    def p_less(self, null: float = 0.0) -> float:
-        """One-sided p of effect >= null."""
-        return self._p(null, "less")
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """Order statistics of the pairwise means; infinite where n is too small."""
-        count = _signed_rank_count(len(self.differences), (1 - level) / 2)
-        if count < 1:
-            return Interval(-np.inf, np.inf, level)
-        return Interval(float(self._walsh[count - 1]), float(self._walsh[-count]), level)
-
-
-def _signed_rank_count(n: int, tail: float) -> int:
-    """Count the values of the signed-rank sum whose lower tail is at most ``tail``."""
-    if n > 50:
-        spread = np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
-        return int(np.floor(n * (n + 1) / 4 + stats.norm.ppf(tail) * spread + 0.5))
-    ways = np.ones(1)
-    for rank in range(1, n + 1):
-        ways = np.convolve(ways, np.concatenate([[1.0], np.zeros(rank - 1), [1.0]]))
-    return int((np.cumsum(ways) / 2.0**n <= tail + 1e-12).sum())

@@ -2,81 +2,99 @@
 
 Effects and standard deviations are in the unit of the metric.  All functions hold for one two-sided
 test; a claim that shares its family with others needs a larger effect than given here.
+
+A plan (``*_plan``) gives the power at a true effect and the smallest effect of one test:
+
+- over clusters of cases: :mod:`common.statistics.power_clusters`;
+- over folds, or patients crossed with seeds: :mod:`common.statistics.power_folds`;
+- of right and wrong answers: :mod:`common.statistics.power_proportions`,
+  :mod:`common.statistics.power_rates`;
+- of ranks: :mod:`common.statistics.power_ranks`, :mod:`common.statistics.power_blocks`;
+- of areas under curves and detection scores: :mod:`common.statistics.power_auc`,
+  :mod:`common.statistics.power_areas`;
+- of agreement: :mod:`common.statistics.power_agreement`.
+
+The smallest p that a design can reach is in :mod:`common.statistics.reach`.
 """
 
 import math
-from typing import Literal
+from functools import partial
 
-import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
+from common.statistics.power_clusters import (
+    bootstrap_plan,
+    cluster_se,
+    cluster_t_plan,
+    design_effect_of_sizes,
+    effective_cases_of_sizes,
+    score_plan,
+    sign_flip_plan,
+)
+from common.statistics.power_folds import corrected_t_plan, crossed_plan, two_level_plan
+from common.statistics.power_forms import attained_by_flips
+from common.statistics.power_plans import (
+    Method,
+    Plan,
+    StudentPlan,
+    achieved,
+    check_positive,
+    smallest_effect,
+    units_needed,
+)
+from common.statistics.power_ranks import NORMAL, attained_by_signed_ranks
+from common.statistics.reach import reach, units_to_reach
 from common.statistics.results import DesignError
+from common.statistics.smallest_p import (
+    smallest_p_friedman,
+    smallest_p_kruskal,
+    smallest_p_mann_whitney,
+    smallest_p_mcnemar,
+    smallest_p_nemenyi,
+    smallest_p_page,
+    smallest_p_resampled,
+    smallest_p_score,
+    smallest_p_sign_flip,
+    smallest_p_wilcoxon,
+)
 
-Method = Literal["noncentral", "shift"]
-
-
-def achieved(effect: float, se: float, df: float, *, alpha: float = 0.05) -> float:
-    """Return the power of a two-sided t test for a true effect.
-
-    Args:
-        effect: the true effect.
-        se: standard error of its estimate.
-        df: degrees of freedom; infinite for a normal test.
-        alpha: two-sided level.
-
-    Returns:
-        Probability of rejection on the side of the effect (the other side is negligible).
-
-    Example:
-        >>> round(achieved(2.8, 1.0, math.inf), 2)   # 1.96 + 0.84 standard errors
-        0.8
-    """
-    critical = stats.t.isf(alpha / 2, df)
-    shift = abs(effect) / se
-    if math.isinf(df):
-        return float(stats.norm.sf(critical - shift))
-    power = stats.nct.sf(critical, df, shift)
-    # scipy's noncentral t underflows to NaN far in the tail, where the power is 1.
-    return float(1.0 if np.isnan(power) else power)
-
-
-def smallest_effect(
-    se: float,
-    df: float,
-    *,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    method: Method = "noncentral",
-) -> float:
-    """Find the smallest true effect that a two-sided t test detects with a given power.
-
-    Args:
-        se: standard error of the estimate; 0 gives 0, NaN gives NaN.
-        df: degrees of freedom; infinite for a normal test.
-        alpha: two-sided level.
-        power: probability of detection.
-        method: ``noncentral`` is exact; ``shift`` adds two t quantiles, which is common in print
-            and slightly too small when df is.
-
-    Returns:
-        The effect, at least 0, in the unit of ``se``.
-
-    Example:
-        >>> round(smallest_effect(1.0, math.inf), 2)
-        2.8
-    """
-    if not 0 < alpha < power < 1:
-        raise DesignError(f"`power` must lie between `alpha` and 1, got {power!r} and {alpha!r}.")
-    if not se > 0 or not df > 0:
-        return 0.0 if se == 0 else math.nan
-    shift = float(stats.t.isf(alpha / 2, df) + stats.t.isf(1 - power, df))
-    if method == "shift" or math.isinf(df):
-        return shift * se
-    upper = shift
-    while achieved(upper, 1.0, df, alpha=alpha) < power:
-        upper *= 2
-    root = optimize.brentq(lambda x: achieved(x, 1.0, df, alpha=alpha) - power, 0.0, upper)
-    return float(root) * se
+__all__ = [
+    "Method",
+    "Plan",
+    "StudentPlan",
+    "achieved",
+    "bootstrap_plan",
+    "cluster_se",
+    "cluster_t_plan",
+    "clusters_needed",
+    "corrected_t",
+    "corrected_t_plan",
+    "crossed_plan",
+    "crossed_t",
+    "design_effect_of_sizes",
+    "effective_cases_of_sizes",
+    "fitted_plan",
+    "paired_t",
+    "paired_t_plan",
+    "reach",
+    "score_plan",
+    "sign_flip_plan",
+    "smallest_effect",
+    "smallest_p_friedman",
+    "smallest_p_kruskal",
+    "smallest_p_mann_whitney",
+    "smallest_p_mcnemar",
+    "smallest_p_nemenyi",
+    "smallest_p_page",
+    "smallest_p_resampled",
+    "smallest_p_score",
+    "smallest_p_sign_flip",
+    "smallest_p_wilcoxon",
+    "two_level_plan",
+    "units_needed",
+    "units_to_reach",
+    "welch_plan",
+]
 
 
 def corrected_t(
@@ -96,8 +114,30 @@ def corrected_t(
         >>> round(corrected_t(2.6, n_folds=5, test_train_ratio=0.25, method="shift"), 1)
         6.5
     """
-    se = sd * math.sqrt(1 / n_folds + test_train_ratio)
-    return smallest_effect(se, n_folds - 1, alpha=alpha, power=power, method=method)
+    plan = corrected_t_plan(sd, n_folds=n_folds, test_train_ratio=test_train_ratio)
+    return smallest_effect(plan.se, plan.df, alpha=alpha, power=power, method=method)
+
+
+def paired_t_plan(sd: float, *, n: int) -> StudentPlan:
+    """Plan a paired t test over n independent units.
+
+    Args:
+        sd: standard deviation of a unit's difference.
+        n: units (cases, or means of clusters of equal size), at least 2.
+
+    Returns:
+        Its ``margin_power`` is that of TOST and of non-inferiority; all exact for normal
+        differences.
+
+    Raises:
+        DesignError: fewer than 2 units.
+
+    Example:
+        >>> round(paired_t_plan(1.0, n=16).power(0.75), 2)
+        0.8
+    """
+    check_positive("n", n, at_least=2)
+    return StudentPlan(sd / math.sqrt(n), n - 1)
 
 
 def paired_t(sd: float, *, n: int, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -108,6 +148,40 @@ def paired_t(sd: float, *, n: int, alpha: float = 0.05, power: float = 0.8) -> f
         0.75
     """
     return smallest_effect(sd / math.sqrt(n), n - 1, alpha=alpha, power=power)
+
+
+def welch_plan(sd_first: float, sd_second: float, *, n_first: int, n_second: int) -> StudentPlan:
+    """Plan Welch's t test between two groups of independent units.
+
+    Args:
+        sd_first: standard deviation in the first group (of cluster means, where there are any).
+        sd_second: the same in the second.
+        n_first: units of the first group, at least 2.
+        n_second: the same of the second.
+
+    Returns:
+        With Welch's degrees of freedom at the true spreads: within 0.03 of the test's power with 5
+        units in the smaller group, 0.01 from 10 on.
+
+    Raises:
+        DesignError: fewer than 2 units in a group, or no spread in either.
+
+    Source:
+        Welch, Biometrika 34:28 (1947).
+
+    Example:
+        With equal spreads and sizes it is Student's t:
+
+        >>> plan = welch_plan(1.0, 1.0, n_first=17, n_second=17)
+        >>> plan.df, round(plan.power(1.0), 2)
+        (32.0, 0.81)
+    """
+    check_positive("n_first", n_first, at_least=2)
+    check_positive("n_second", n_second, at_least=2)
+    first, second = sd_first**2 / n_first, sd_second**2 / n_second
+    check_positive("sd_first + sd_second", first + second)
+    spread = first**2 / (n_first - 1) + second**2 / (n_second - 1)
+    return StudentPlan(math.sqrt(first + second), (first + second) ** 2 / spread)
 
 
 def crossed_t(
@@ -132,24 +206,27 @@ def crossed_t(
         power: probability of detection.
 
     Returns:
-        The smallest effect, with Satterthwaite's degrees of freedom at the expected mean squares.
+        The smallest effect; see :func:`common.statistics.power_folds.crossed_plan`.
+
+    Raises:
+        DesignError: fewer than two clusters or seeds, or a negative spread.
 
     Example:
-        Without spread between seeds more seeds help only through the residual:
+        Without spread between seeds more seeds do little:
 
         >>> few = crossed_t(sd_cluster=1, sd_seed=0, sd_residual=0, n_clusters=50, n_seeds=3)
         >>> many = crossed_t(sd_cluster=1, sd_seed=0, sd_residual=0, n_clusters=50, n_seeds=30)
         >>> round(few, 3) == round(many, 3)
         True
     """
-    residual = sd_residual**2
-    by_cluster = residual + n_seeds * sd_cluster**2
-    by_seed = residual + n_clusters * sd_seed**2
-    total = by_cluster + by_seed - residual
-    df_c, df_s = n_clusters - 1, n_seeds - 1
-    spread = by_cluster**2 / df_c + by_seed**2 / df_s + residual**2 / (df_c * df_s)
-    se = math.sqrt(total / (n_clusters * n_seeds))
-    return smallest_effect(se, total**2 / spread if spread else 1, alpha=alpha, power=power)
+    plan = crossed_plan(
+        sd_cluster=sd_cluster,
+        sd_seed=sd_seed,
+        sd_residual=sd_residual,
+        n_clusters=n_clusters,
+        n_seeds=n_seeds,
+    )
+    return plan.smallest_effect(alpha=alpha, power=power)
 
 
 def clusters_needed(
@@ -175,54 +252,72 @@ def clusters_needed(
     """
     if effect == 0:
         raise DesignError("`effect` must not be 0, got 0; no number of clusters detects it.")
-    upper = 2
-    while paired_t(sd_cluster, n=upper, alpha=alpha, power=power) > abs(effect):
-        upper *= 2
-    low = upper // 2
-    while upper - low > 1:
-        middle = (low + upper) // 2
-        enough = paired_t(sd_cluster, n=max(middle, 2), alpha=alpha, power=power) <= abs(effect)
-        low, upper = (low, middle) if enough else (middle, upper)
-    return max(upper, 2)
+
+    def of(n: int) -> float:
+        return paired_t_plan(sd_cluster, n=n).power(effect, alpha=alpha)
+
+    return units_needed(of, power=power)
 
 
-def smallest_p_sign_flip(n_clusters: int) -> float:
-    """Return the smallest two-sided p that flipping the signs of n clusters can reach.
+def fitted_plan(name: str, *, se: float, df: float, n_clusters: int | None = None) -> StudentPlan:
+    """Plan a named test from the standard error of a fitted estimate.
 
-    The two-sided Wilcoxon signed-rank test reaches the same.
-
-    Example:
-        >>> smallest_p_sign_flip(5)
-        0.0625
-    """
-    return min(1.0, 2.0 ** (1 - n_clusters))
-
-
-def smallest_p_wilcoxon(n: int) -> float:
-    """Return the smallest two-sided p of a Wilcoxon signed-rank test on n untied differences.
-
-    Example:
-        >>> smallest_p_wilcoxon(5)
-        0.0625
-    """
-    return smallest_p_sign_flip(n)
-
-
-def smallest_p_friedman(n_blocks: int, n_arms: int, *, exact: bool = True) -> float:
-    """Return the smallest p of a Friedman test, reached when all blocks rank alike.
+    What the estimate says of its own precision is taken for the truth; the test's own critical
+    value is used, which differs from that of the t law where it flips signs, ranks, resamples, or
+    compares a sum with its sum of squares.
 
     Args:
-        n_blocks: blocks (folds, patients).
-        n_arms: methods ranked in each block.
-        exact: by counting permutations; else by the chi-square law that
-            :func:`common.statistics.ranking.friedman` uses.
+        name: as in ``paper.yml``.
+        se: standard error of the fitted :class:`common.statistics.results.Inference`.
+        df: its degrees of freedom.
+        n_clusters: independent units; needed where ``df`` is infinite though the test counts
+            clusters (clustered McNemar tests).
+
+    Returns:
+        For clusters of about equal size.
+
+    Raises:
+        DesignError: a test of clusters without a number of them.
 
     Example:
-        Three methods on two folds cannot reach 0.05; all 6 common orders out of 36 give 1/6:
+        Five clusters whose signs are flipped detect nothing:
 
-        >>> round(smallest_p_friedman(2, 3), 4)
-        0.1667
+        >>> fitted_plan("sign_flip_clustered", se=0.1, df=4).smallest_effect()
+        inf
+        >>> round(fitted_plan("t_clustered", se=0.1, df=4).smallest_effect(), 2)
+        0.38
     """
-    if exact:
-        return float(math.factorial(n_arms)) ** (1 - n_blocks)
-    return float(stats.chi2.sf(n_blocks * (n_arms - 1), n_arms - 1))
+    of_clusters = ("sign_flip", "wilcoxon", "signed_rank", "mcnemar_", "cluster_bootstrap")
+    if not name.startswith(of_clusters) or name in ("mcnemar_exact", "mcnemar_midp"):
+        return StudentPlan(se, df)
+    n = n_clusters if n_clusters is not None else df + 1
+    if not 2 <= n < math.inf:
+        raise DesignError(f"`n_clusters` must be given for {name} and be >= 2, got {n_clusters!r}.")
+    wider = se * math.sqrt(n / (n - 1))  # standard errors around the estimate lack this factor
+    if name.startswith("cluster_bootstrap"):
+        if name.endswith("studentised"):
+            return StudentPlan(wider, n - 1)
+        return StudentPlan(wider, math.inf, assumed_se=se, spread_df=n - 1)
+    if name.startswith("mcnemar_"):
+        own = name in ("mcnemar_obuchowski", "mcnemar_yang")
+        factor = n / (n - 1) if own else 1.0
+        centred = 0.5 if name == "mcnemar_yang" else 0.0
+        level = partial(_score_level, n=n, factor=factor, centred=centred)
+        return StudentPlan(se if own else wider, n - 1, level=level)
+    if name.startswith("sign_flip"):
+        return StudentPlan(wider, n - 1, level=partial(attained_by_flips, n_clusters=int(n)))
+    if name.startswith("signed_rank"):
+        level = partial(attained_by_flips, n_clusters=int(n))
+        return StudentPlan(wider / math.sqrt(NORMAL), n - 1, level=level)
+    level = partial(attained_by_signed_ranks, n=int(n))
+    return StudentPlan(se / math.sqrt(NORMAL), n - 1, level=level)
+
+
+def _score_level(alpha: float, *, n: float, factor: float, centred: float) -> float:
+    """Return the level of the t test that rejects as the score test of n equal clusters does.
+
+    ``z**2 = n t**2 / (factor (n - 1 + (1 - centred) t**2))``, so that z has an upper bound.
+    """
+    z2 = factor * float(stats.norm.isf(alpha / 2)) ** 2
+    room = n - (1 - centred) * z2
+    return float(2 * stats.t.sf(math.sqrt(z2 * (n - 1) / room), n - 1)) if room > 0 else 0.0

@@ -1,30 +1,37 @@
 """The tests that ``paper.yml`` can name: each states its unit and whether it gives an interval."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from common.errors import ReplicateError
+from common.papers import Between
 from common.statistics import (
     bootstrap,
     design,
+    folds,
     paired,
     permutation,
-    power,
     proportions,
     ranking,
+    scored,
+    signed_rank_clustered,
     unpaired,
 )
 from common.statistics.decisions import Finding
 from common.statistics.design import Paired, Sample
+from common.statistics.replicates import Method
 from common.statistics.results import Array, DesignError, Inference
 
 N_RESAMPLES = 10_000
 
 Estimator = Callable[[Sample, np.random.Generator], Inference]
 Joint = Callable[[Paired, tuple[str, ...]], Finding]
+Scored = Callable[[Paired, Mapping[str, float], float, Between], Inference]
+Detected = Callable[..., tuple[Inference, design.Size]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,11 @@ class Procedure:
             ``random``.
         estimate: for tests of one number per case: a score or a difference of arms.
         joint: for tests of all arms at once; they give no interval of the effect.
-        between: for tests that compare groups of cases inside one arm.
+        scored: for tests of class scores; ``between`` names the groups of positive (left) and
+            negative (right) cases.
+        detected: for tests of a detector's candidates, see
+            :func:`common.statistics.scored.cpm_contrast`.
+        between: for tests that compare groups of cases inside one arm, or need their classes.
         directions: directions that it can decide; empty for all but ``order``.
     """
 
@@ -49,6 +60,8 @@ class Procedure:
     seeds: str = "averaged"
     estimate: Estimator | None = None
     joint: Joint | None = None
+    scored: Scored | None = None
+    detected: Detected | None = None
     between: bool = False
     directions: tuple[str, ...] = ()
 
@@ -65,9 +78,19 @@ def _flip(sample: Sample, rng: np.random.Generator) -> Inference:
     )
 
 
-def _score(sample: Sample, rng: np.random.Generator) -> Inference:
+def _score(method: proportions.ClusteredMcNemar) -> Estimator:
+    def estimate(sample: Sample, rng: np.random.Generator) -> Inference:
+        cases = sample.over_seeds()
+        return proportions.clustered_score(cases.value, cases.cluster, method=method)
+
+    return estimate
+
+
+def _signed_rank(sample: Sample, rng: np.random.Generator) -> Inference:
     cases = sample.over_seeds()
-    return proportions.clustered_score(cases.value, cases.cluster)
+    return signed_rank_clustered.signed_rank_clustered_inference(
+        cases.value, cases.cluster, rng=rng, n_resamples=N_RESAMPLES
+    )
 
 
 def _mcnemar(sample: Sample, rng: np.random.Generator) -> Inference:
@@ -92,7 +115,7 @@ def _wilcoxon(sample: Sample, rng: np.random.Generator) -> Inference:
     return permutation.SignedRank(means)
 
 
-def _cluster_bootstrap(method: bootstrap.Method) -> Estimator:
+def _cluster_bootstrap(method: Method) -> Estimator:
     def estimate(sample: Sample, rng: np.random.Generator) -> Inference:
         cases = sample.over_seeds()
         return bootstrap.cluster_bootstrap(
@@ -111,8 +134,20 @@ def _corrected_t(sample: Sample, rng: np.random.Generator) -> Inference:
     k = sample.n_folds()
     if k < 2:
         raise DesignError(f"corrected_t needs at least 2 folds, got {k}. Use a test of clusters.")
-    return paired.corrected_t_inference(
-        sample.fold_means().to_numpy(), test_train_ratio=1 / (k - 1)
+    return folds.corrected_t_inference(sample.fold_means().to_numpy(), test_train_ratio=1 / (k - 1))
+
+
+def _corrected_t_clustered(sample: Sample, rng: np.random.Generator) -> Inference:
+    k = sample.n_folds()
+    if k < 2:
+        raise DesignError(
+            f"corrected_t_clustered needs at least 2 folds, got {k}. Use a test of clusters."
+        )
+    cases = sample.over_seeds()
+    own = cases if (cases.fold != "").any() else sample
+    split = np.char.add(np.char.add(own.seed.astype(str), "|"), own.fold.astype(str))
+    return folds.corrected_t_clustered_inference(
+        own.value, fold=split, cluster=own.cluster, test_train_ratio=1 / (k - 1)
     )
 
 
@@ -160,14 +195,12 @@ def _friedman(by: str) -> Joint:
         found = ranking.friedman(blocks)
         n, k = blocks.shape
         needed = ranking.nemenyi_critical_difference(k, n)
-        reach = power.smallest_p_friedman(n, k, exact=False)
         note = (
             f"effect in mean ranks (largest gap; Nemenyi needs {needed:.2f}); {n} blocks; "
             f"Iman-Davenport p {found.p_f:.3g}"
         )
-        warnings = (f"{n} blocks: p cannot fall below {reach:.2g}",) if reach > 0.01 else ()
         gap = float(found.ranks.max() - found.ranks.min())
-        return Finding(gap, None, found.p, note=note, warnings=warnings)
+        return Finding(gap, None, found.p, note=note)
 
     return test
 
@@ -230,19 +263,47 @@ PROCEDURES: dict[str, Procedure] = {
     each.name: each
     for each in (
         Procedure("mcnemar", "case", "equal rates", "one seed", _mcnemar),
-        Procedure("mcnemar_clustered", "cluster", "equal rates", "averaged", _score),
+        Procedure("mcnemar_clustered", "cluster", "equal rates", "averaged", _score("pooled")),
+        Procedure("mcnemar_obuchowski", "cluster", "equal rates", "averaged", _score("obuchowski")),
+        Procedure("mcnemar_durkalski", "cluster", "equal rates", "averaged", _score("durkalski")),
         Procedure("sign_flip_clustered", "cluster", _SYMMETRIC, "averaged", _flip),
+        Procedure("signed_rank_clustered", "cluster", _SYMMETRIC, "averaged", _signed_rank),
         Procedure("wilcoxon_clustered", "cluster mean", _SYMMETRIC, "averaged", _wilcoxon),
         Procedure("t_clustered", "cluster mean", _ZERO, "averaged", _cluster_t),
         Procedure(
             "cluster_bootstrap", "cluster", _ZERO, "averaged", _cluster_bootstrap("percentile")
         ),
         Procedure("cluster_bootstrap_bca", "cluster", _ZERO, "averaged", _cluster_bootstrap("bca")),
+        Procedure(
+            "cluster_bootstrap_studentised",
+            "cluster",
+            _ZERO,
+            "averaged",
+            _cluster_bootstrap("studentised"),
+        ),
         Procedure("corrected_t", "fold", _ZERO, "averaged or own folds", _corrected_t),
+        Procedure(
+            "corrected_t_clustered", "fold", _ZERO, "averaged or own folds", _corrected_t_clustered
+        ),
         Procedure("two_level_bootstrap", "fold, then cluster", _ZERO, "averaged", _two_level),
         Procedure("crossed_t", "cluster x seed", _ZERO, "random", _crossed_t),
         Procedure("crossed_bootstrap", "cluster x seed", _ZERO, "random", _crossed_bootstrap),
         Procedure("welch_clustered", "cluster mean", "equal group means", between=True),
+        Procedure(
+            "auc_delong",
+            "case",
+            "equal AUC",
+            scored=partial(scored.auc_contrast, clustered=False),
+            between=True,
+        ),
+        Procedure(
+            "auc_clustered",
+            "cluster",
+            "equal AUC",
+            scored=partial(scored.auc_contrast, clustered=True),
+            between=True,
+        ),
+        Procedure("cpm_bootstrap", "scan", "equal CPM", detected=scored.cpm_contrast),
         Procedure(
             "friedman", "fold", "equal ranks", "as folds", joint=_friedman("fold"), directions=_ANY
         ),

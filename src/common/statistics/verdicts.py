@@ -14,7 +14,7 @@ import pandas as pd
 
 from common.errors import ReplicateError
 from common.papers import Claim, Direction, Evidence, Layer, Paper, Source
-from common.statistics import design, multiplicity, power
+from common.statistics import design, multiplicity, power, reach
 from common.statistics.decisions import (
     Finding,
     Verdict,
@@ -27,8 +27,15 @@ from common.statistics.decisions import (
     to_frame,
     to_json,
 )
+from common.statistics.mcnemar import PairedCounts
 from common.statistics.printed import judge_published
-from common.statistics.procedures import PROCEDURES, Procedure, procedure, welch_clustered
+from common.statistics.procedures import (
+    N_RESAMPLES,
+    PROCEDURES,
+    Procedure,
+    procedure,
+    welch_clustered,
+)
 from common.statistics.results import Array, DesignError, Inference, equivalence_p, outside_p
 
 __all__ = [
@@ -122,13 +129,12 @@ def judge(
         level = alpha if alpha is not None else paper.families[claim.family].alpha
         case = _Case(claim, evidence, procedure(evidence.test), better, level)
         try:
-            scores = _pair(own, case)
-            finding = _find(scores, case, stream)
+            size, finding = _find(own, case, stream)
         except ReplicateError as reason:
             verdicts[claim.id] = replace(verdicts[claim.id], note=str(reason))
             continue
         found[claim.id] = (case, finding)
-        verdicts[claim.id] = _describe(verdicts[claim.id], scores, case, finding)
+        verdicts[claim.id] = _describe(verdicts[claim.id], size, case, finding)
     _settle(paper, verdicts, found)
     return list(verdicts.values())
 
@@ -141,35 +147,58 @@ def _pair(records: pd.DataFrame, case: _Case) -> design.Paired:
     return design.pair(records, metric=evidence.metric, arms=arms, group=evidence.group)
 
 
-def _find(scores: design.Paired, case: _Case, rng: np.random.Generator) -> Finding:
+def _find(
+    records: pd.DataFrame, case: _Case, rng: np.random.Generator
+) -> tuple[design.Size, Finding]:
     """Run the claim's test in the form that its arms and direction call for."""
-    arms, test = tuple(case.evidence.arms or ()), case.test
+    test, between = case.test, case.evidence.between
     if test.directions and case.direction not in test.directions:
         raise DesignError(
             f"{test.name} decides direction {', '.join(test.directions)} only, got "
             f"{case.direction!r}. Name a test that gives an interval."
         )
+    if test.between != (between is not None):
+        raise DesignError(f"{test.name} and the key `between` go together; name both or neither.")
+    if test.detected is not None:
+        return _detected(records, case, rng)
+    scores = _pair(records, case)
+    arms = tuple(case.evidence.arms or ())
     if test.joint is not None:
         ascending = arms[::-1] if case.better == "higher" else arms
-        return test.joint(scores, ascending if case.direction == "order" else arms)
-    if test.between != (case.evidence.between is not None):
-        raise DesignError(f"{test.name} and the key `between` go together; name both or neither.")
-    if case.evidence.between is not None:
+        finding = test.joint(scores, ascending if case.direction == "order" else arms)
+        beyond = _beyond_reach(case, scores.size, n_arms=len(arms))
+        return scores.size, replace(finding, warnings=(*finding.warnings, *beyond))
+    if between is not None and test.scored is None:
         if len(arms) != 1:
             raise DesignError(f"{test.name} compares groups in one arm, got {len(arms)} arms.")
-        both = case.evidence.between
         one = design.sample(scores, {arms[0]: 1.0})
-        return _finding(welch_clustered(one, scores, both.left, both.right), case)
+        inference = welch_clustered(one, scores, between.left, between.right)
+        return scores.size, _finding(inference, case, scores.size)
     if test.name == "mcnemar" and len(arms) != 2:
         raise DesignError(f"mcnemar compares two arms, got {len(arms)}. Use mcnemar_clustered.")
     comparisons = _comparisons(case)
     findings = []
     for weights, minus in comparisons:
-        sample = design.sample(scores, weights, minus=minus)
-        assert test.estimate is not None
-        inference = test.estimate(sample, rng)
-        findings.append(_finding(inference, case))
-    return _combine(findings, [weights for weights, _ in comparisons], case)
+        if test.scored is not None and between is not None:
+            inference = test.scored(scores, weights, minus, between)
+        else:
+            assert test.estimate is not None
+            inference = test.estimate(design.sample(scores, weights, minus=minus), rng)
+        findings.append(_finding(inference, case, scores.size))
+    return scores.size, _combine(findings, [weights for weights, _ in comparisons], case)
+
+
+def _detected(
+    records: pd.DataFrame, case: _Case, rng: np.random.Generator
+) -> tuple[design.Size, Finding]:
+    """Run a test of detectors, whose candidates differ from arm to arm."""
+    assert case.test.detected is not None
+    own = records[records["metric"] == case.evidence.metric]
+    comparisons, findings = _comparisons(case), []
+    for weights, minus in comparisons:
+        inference, size = case.test.detected(own, weights, minus, rng=rng)
+        findings.append(_finding(inference, case, size))
+    return size, _combine(findings, [weights for weights, _ in comparisons], case)
 
 
 def _comparisons(case: _Case) -> list[tuple[dict[str, float], float]]:
@@ -189,25 +218,66 @@ def _comparisons(case: _Case) -> list[tuple[dict[str, float], float]]:
     return [({first: 1.0, second: -1.0}, minus) for first, second in pairs]
 
 
-def _finding(inference: Inference, case: _Case) -> Finding:
+def _finding(inference: Inference, case: _Case, size: design.Size) -> Finding:
     p_inside, p_outside = _margin_p(inference, case)
     warnings = []
     if inference.se == 0:
         warnings.append("no spread between units: p and interval rest on nothing")
-    if case.test.name in ("sign_flip_clustered", "wilcoxon_clustered"):
-        n = int(inference.df) + 1
-        reach = power.smallest_p_sign_flip(n)
-        if reach > case.alpha:
-            warnings.append(f"{n} clusters: p cannot fall below {reach:.2g}")
+    sums = getattr(inference, "sums", None)  # clusters that do not differ cannot lower p
+    differing = size.n_clusters if sums is None else int(np.count_nonzero(sums))
+    discordant = None
+    if isinstance(inference, PairedCounts):
+        discordant = inference.first_only + inference.second_only
+    warnings += _beyond_reach(case, size, n_differing=differing, n_discordant=discordant)
     return Finding(
         effect=inference.effect,
         interval=inference.interval(1 - case.alpha),
         p=inference.p(),
         p_inside=p_inside,
         p_outside=p_outside,
-        detectable=power.smallest_effect(inference.se, inference.df, alpha=case.alpha),
+        detectable=_detectable(inference, case),
         warnings=tuple(warnings),
     )
+
+
+def _beyond_reach(
+    case: _Case,
+    size: design.Size,
+    *,
+    n_arms: int | None = None,
+    n_differing: int | None = None,
+    n_discordant: int | None = None,
+) -> list[str]:
+    """Say so where the design cannot reach a p below the level, whatever the data."""
+    clusters = size.n_clusters if n_differing is None else n_differing
+    least = reach.reach(
+        case.test.name,
+        n_clusters=max(clusters, 1),
+        n_folds=size.n_folds or None,
+        n_arms=n_arms,
+        n_discordant=n_discordant,
+        n_resamples=N_RESAMPLES,
+        sides=1 if case.about_margin else 2,
+    )
+    if least < case.alpha:
+        return []
+    if n_discordant is not None:
+        units = f"{n_discordant} discordant cases"
+    elif case.test.unit == "fold":
+        units = f"{size.n_folds} folds"
+    else:
+        units = f"{clusters} clusters" + (" that differ" if clusters < size.n_clusters else "")
+    return [f"{units}: p cannot fall below {least:.2g}"]
+
+
+def _detectable(inference: Inference, case: _Case) -> float:
+    """Return the smallest effect found, or margin shown, with 80 % power at this standard error."""
+    if not case.about_margin or not inference.se > 0 or not inference.df > 0:
+        return power.smallest_effect(inference.se, inference.df, alpha=case.alpha)
+    # a value claim is judged by its 1 - alpha interval
+    alpha = case.alpha / 2 if case.direction == "value" else case.alpha
+    plan = power.StudentPlan(inference.se, inference.df)
+    return plan.smallest_margin(alpha=alpha, one_sided=case.direction == "non_inferior")
 
 
 def _margin_p(inference: Inference, case: _Case) -> tuple[float, float]:
@@ -258,16 +328,16 @@ def _combine(findings: list[Finding], weights: list[dict[str, float]], case: _Ca
     )
 
 
-def _describe(blank: Verdict, scores: design.Paired, case: _Case, finding: Finding) -> Verdict:
+def _describe(blank: Verdict, size: design.Size, case: _Case, finding: Finding) -> Verdict:
     """Fill in what does not depend on the other claims."""
     warnings = list(finding.warnings)
-    if scores.n_clusters < FEW_CLUSTERS:
-        warnings.append(f"fewer than {FEW_CLUSTERS} clusters ({scores.n_clusters})")
-    if scores.n_seeds == 1:
+    if size.n_clusters < FEW_CLUSTERS:
+        warnings.append(f"fewer than {FEW_CLUSTERS} clusters ({size.n_clusters})")
+    if size.n_seeds == 1:
         warnings.append("one training seed: the spread between trainings is not seen")
     elif case.test.seeds == "averaged":
         warnings.append("seeds are averaged: the spread between trainings is not tested")
-    if case.test.unit == "case" and scores.n_cases > scores.n_clusters:
+    if case.test.unit == "case" and size.n_cases > size.n_clusters:
         warnings.append(f"{case.test.name} takes the cases of one cluster for independent")
     missing = math.nan
     return replace(
@@ -276,11 +346,11 @@ def _describe(blank: Verdict, scores: design.Paired, case: _Case, finding: Findi
         low=number(finding.interval.low if finding.interval else missing),
         high=number(finding.interval.high if finding.interval else missing),
         p=number(_own_p(case, finding)),
-        n_cases=scores.n_cases,
-        n_clusters=scores.n_clusters,
-        n_seeds=scores.n_seeds,
+        n_cases=size.n_cases,
+        n_clusters=size.n_clusters,
+        n_seeds=size.n_seeds,
         detectable=number(finding.detectable),
-        note="; ".join(filter(None, (finding.note, *scores.notes))),
+        note="; ".join(filter(None, (finding.note, *size.notes))),
         warnings=tuple(warnings),
     )
 
