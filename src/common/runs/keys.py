@@ -44,6 +44,7 @@ NOT_NUMBERS = (
     "common.paths",
     "common.plotstyle",
     "common.runs",
+    "common.statistics.validity",
     "common.strict_yaml",
 )
 PROFILES = ("quick", "standard", "full")

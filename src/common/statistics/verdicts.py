@@ -14,7 +14,7 @@ import pandas as pd
 
 from common.errors import ReplicateError
 from common.papers import Claim, Direction, Evidence, Layer, Paper, Source
-from common.statistics import design, multiplicity, power, reach
+from common.statistics import design, multiplicity, power, reach, validity
 from common.statistics.decisions import (
     Finding,
     Verdict,
@@ -235,7 +235,7 @@ def _finding(inference: Inference, case: _Case, size: design.Size) -> Finding:
         p=inference.p(),
         p_inside=p_inside,
         p_outside=p_outside,
-        detectable=_detectable(inference, case),
+        detectable=_detectable(inference, case, size),
         warnings=tuple(warnings),
     )
 
@@ -270,13 +270,16 @@ def _beyond_reach(
     return [f"{units}: p cannot fall below {least:.2g}"]
 
 
-def _detectable(inference: Inference, case: _Case) -> float:
+def _detectable(inference: Inference, case: _Case, size: design.Size) -> float:
     """Return the smallest effect found, or margin shown, with 80 % power at this standard error."""
-    if not case.about_margin or not inference.se > 0 or not inference.df > 0:
-        return power.smallest_effect(inference.se, inference.df, alpha=case.alpha)
+    se, df = inference.se, inference.df
+    if not se > 0 or not df > 0 or size.n_clusters < 2:
+        return power.smallest_effect(se, df, alpha=case.alpha)
+    plan = power.fitted_plan(case.test.name, se=se, df=df, n_clusters=size.n_clusters)
+    if not case.about_margin:
+        return plan.smallest_effect(alpha=case.alpha)
     # a value claim is judged by its 1 - alpha interval
     alpha = case.alpha / 2 if case.direction == "value" else case.alpha
-    plan = power.StudentPlan(inference.se, inference.df)
     return plan.smallest_margin(alpha=alpha, one_sided=case.direction == "non_inferior")
 
 
@@ -333,6 +336,9 @@ def _describe(blank: Verdict, size: design.Size, case: _Case, finding: Finding) 
     warnings = list(finding.warnings)
     if size.n_clusters < FEW_CLUSTERS:
         warnings.append(f"fewer than {FEW_CLUSTERS} clusters ({size.n_clusters})")
+    warnings += validity.warn(
+        case.test.name, n_clusters=size.n_clusters, n_folds=size.n_folds, n_seeds=size.n_seeds
+    )
     if size.n_seeds == 1:
         warnings.append("one training seed: the spread between trainings is not seen")
     elif case.test.seeds == "averaged":
