@@ -24,10 +24,11 @@ orders <- function(v) {
   do.call(rbind, lapply(seq_along(v), function(i) cbind(v[i], orders(v[-i]))))
 }
 
-# Share of all arrangements of ranks inside blocks (ties kept) with as large a statistic.
+# Share of all arrangements of ranks inside blocks (ties kept) with as large a statistic.  The first
+# block may stand as it is: only how the others lie to it counts.
 exact_friedman <- function(r) {
-  sums <- matrix(0, 1, ncol(r))
-  for (i in seq_len(nrow(r))) {
+  sums <- r[1, , drop = FALSE]
+  for (i in seq_len(nrow(r))[-1]) {
     o <- orders(r[i, ])
     sums <- sums[rep(seq_len(nrow(sums)), each = nrow(o)), , drop = FALSE] +
       o[rep(seq_len(nrow(o)), nrow(sums)), ]
@@ -68,7 +69,7 @@ blocks <- function(x) {
               residual_sd = sqrt(summary(fit)[[1]]["Residuals", "Mean Sq"]),
               tukey_effects = -tukey[, "diff"], tukey_p = tukey[, "p adj"],
               tukey_low = -tukey[, "upr"], tukey_high = -tukey[, "lwr"])
-  if (factorial(k)^n <= 1e6) out$p_exact <- exact_friedman(r)
+  if (factorial(k)^(n - 1) <= 1e6) out$p_exact <- exact_friedman(r)
   out
 }
 
@@ -107,6 +108,7 @@ repeats <- function(x) {
        contrast_random = contrast(aov(y ~ block + arm, cells), n))
 }
 
+q <- c(0.5, 2, 3.5, 5, 9)
 two <- data$blocks$plain[, 1:2]
 paired <- t.test(two[, 1], two[, 2], paired = TRUE)
 
@@ -116,7 +118,7 @@ cat(json(list(
   repeats = lapply(data$repeats, repeats),
   kendall = lapply(data$rankings, function(x) cor(x[1, ], x[2, ], method = "kendall")),
   paired = list(p = paired$p.value, low = paired$conf.int[1], high = paired$conf.int[2]),
-  ptukey = list(q = c(0.5, 2, 3.5, 5, 9), k3_inf = ptukey(c(0.5, 2, 3.5, 5, 9), 3, Inf, lower.tail = FALSE),
-                k6_df4 = ptukey(c(0.5, 2, 3.5, 5, 9), 6, 4, lower.tail = FALSE),
-                k10_df20 = ptukey(c(0.5, 2, 3.5, 5, 9), 10, 20, lower.tail = FALSE))
+  ptukey = list(q = q, k3_inf = ptukey(q, 3, Inf, lower.tail = FALSE),
+                k6_df4 = ptukey(q, 6, 4, lower.tail = FALSE),
+                k10_df20 = ptukey(q, 10, 20, lower.tail = FALSE))
 )), "\n", sep = "", file = "ranking.json")

@@ -6,10 +6,6 @@ from hypothesis import given, settings, strategies as st
 
 from common.statistics.audit import Printed, as_printed
 from common.statistics.counts import (
-    _attained,
-    _Cell,
-    _chance,
-    _fit,
     check_denominator,
     check_runs,
     class_sizes,
@@ -20,6 +16,7 @@ from common.statistics.counts import (
     run_denominators,
 )
 from common.statistics.results import DesignError
+from common.statistics.run_counts import _attained, _Cell, _chance, _fit
 
 # ife, Tables 1 and 2: mean and spread in percent of the four own rows and the ablation.
 ACC = [(95.12, 0.04), (93.07, 0.05), (95.43, 0.10), (95.23, 0.01), (95.37, 0.05), (95.24, 0.08)]

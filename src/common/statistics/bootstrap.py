@@ -373,6 +373,11 @@ def seed_then_cluster(
     Returns:
         The unweighted mean of the seeds' means; seeds are the units.
 
+    Range: where the spread between seeds dominates, simulated 95 % intervals hold the truth with
+    3, 5 and 10 seeds in 0.76, 0.84 and 0.89 (``percentile``) and 0.96, 0.95 and 0.94
+    (``studentised``, five times wider with 3 seeds than with 5); where a seed's spread is half
+    noise of its cases in 0.89 to 0.96 by either.
+
     Raises:
         DesignError: fewer than two seeds or clusters, or non-finite values.
 
@@ -434,6 +439,11 @@ def crossed(
 
     Returns:
         Slightly conservative in the residual and, with few seeds, too narrow for their spread.
+
+    Range: where the spread between seeds dominates, simulated 95 % intervals hold the truth with
+    3, 5 and 10 seeds in 0.76, 0.82 and 0.90 (``percentile``) and 0.96, 0.95 and 0.95
+    (``studentised``); with 50 patients and a third of their spread between seeds in 0.90, 0.90
+    and 0.95, and 0.93, 0.93 and 0.95.
 
     Raises:
         DesignError: fewer than two clusters or seeds, or a non-finite entry.

@@ -303,7 +303,7 @@ class Bootstrap:
         away = self.replicates - self.effect
         away[np.abs(away) <= _TINY * np.abs(self.replicates).max()] = 0.0
         # A replicate off the estimate without any spread is infinitely many errors away.
-        certain = self.errors <= 1e-9 * self.error
+        certain = self.errors <= 1e-6 * self.error  # what rounding leaves of 0
         t = np.copysign(np.inf, away, where=certain & (away != 0), out=np.zeros(len(away)))
         return np.asarray(np.divide(away, self.errors, where=~certain, out=t), dtype=np.float64)
 

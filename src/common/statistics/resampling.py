@@ -142,11 +142,11 @@ def bootstrap_counts(
         float(effect[0]),
         _all_finite(np.concatenate([replicates for replicates, _ in found])),
         n_units,
-        np.asarray(statistic(left_out), dtype=np.float64) if method == "bca" else None,
+        _all_finite(np.asarray(statistic(left_out), float)) if method == "bca" else None,
         method,
         strata=stratum[kept],
         error=float(error[0]),
-        errors=np.concatenate([errors for _, errors in found]) if inner else None,
+        errors=_all_finite(np.concatenate([each for _, each in found])) if inner else None,
         times=times,
     )
 
@@ -328,7 +328,8 @@ def _bootstrap(
     jackknife, strata, whole = None, None, design.draw(None)
     if method == "bca":
         left_out = [(unit, level) for level, units in enumerate(kept) for unit in units]
-        jackknife = np.array([of(whole.without(unit, level=level)) for unit, level in left_out])
+        values_left = [of(whole.without(unit, level=level)) for unit, level in left_out]
+        jackknife = _all_finite(np.array(values_left))
         # Each factor of a crossed design is centred by itself, as strata are.
         apart = [
             level * len(whole.groups) + design.factors[level][unit] for unit, level in left_out
@@ -342,7 +343,7 @@ def _bootstrap(
         method,
         strata=strata,
         error=_inner_error(of, whole, design.factors[0]) if inner else math.nan,
-        errors=errors if inner else None,
+        errors=_all_finite(errors) if inner else None,
     )
 
 
@@ -402,6 +403,8 @@ def bootstrap_statistic(
         2.0
     """
     n = len(arrays[0])
+    if n == 0:
+        raise DesignError("`arrays` must hold at least 2 rows, got none.")
     strata_codes, _ = cluster_codes(np.zeros(n) if strata is None else strata, n)
     design = _Nested.of([strata_codes, cluster_codes(cluster, n)[0]])
     if vectorised:
@@ -489,6 +492,8 @@ def bootstrap_records(
     n = len(records)
     outer = cluster_codes(np.zeros(n) if strata is None else records[strata], n)[0]
     codes = [outer, *(cluster_codes(records[name], n)[0] for name in levels)]
+    if n == 0:
+        raise DesignError("`records` must hold at least 2 units, got no row. Run the chapter.")
     design = _Crossed.of(codes) if crossed else _Nested.of(codes)
     numbers = dict(zip(levels, codes[1:], strict=True))
     arrays = {n: numbers.get(n, np.asarray(records[n])) for n in columns or ()}
