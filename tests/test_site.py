@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from common import site
 from common.errors import ReplicateError, UsageError
-from common.site import ChapterResult, chapters, evidence, pages, rendering, staging
+from common.site import ChapterResult, chapters, evidence, live, pages, rendering, staging
 from toy_book import add_paper, edit
 
 HOSTILE = "<script>alert(1)</script> `x` ````{raw} html {doc}`y` **b**"
@@ -135,6 +135,22 @@ def test_staging_again_touches_only_what_changed_and_removes_what_went(toy):
     after = {p: p.stat().st_mtime_ns for p in folder.rglob("*.md")}
     assert set(before) - set(after) == {folder / "book/old.md"}
     assert {p for p in after if after[p] != before[p]} == {folder / "book/index.md"}
+
+
+def test_failing_page_with_running_code_leaves_the_staged_site_as_it_was(toy, monkeypatch):
+    def fail(work):
+        (work / "log.txt").write_text("")
+        told = {"name": "ValueError", "text": "no", "traceback": []}
+        return {"cell": {"cell": 1, "cells": 1}, "failed": told, "exit": {"code": 0}}
+
+    monkeypatch.setattr(live, "_run", fail)
+    folder = site.stage([])
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    (toy / "book/live.py").write_text("# %% [markdown]\n# # Live\n\n# %%\nint('x')\n")
+    edit(toy / "book/index.md", "Toy book", "New title")
+    with pytest.raises(ReplicateError, match=r"book/live.py: code cell 1 of 1 .* ValueError: no"):
+        site.stage([])
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
 def test_page_of_a_notebook_has_no_widgets_prompts_or_machine_metadata(toy):

@@ -8,13 +8,14 @@ from typing import Any
 from common import papers, paths, strict_yaml
 from common.errors import ReplicateError
 from common.runs.files import storage
-from common.site import chapters, pages
+from common.site import chapters, live, pages
 from common.site.chapters import ChapterResult
 from common.site.evidence import collect
 
 CHAPTERS = "notebooks/"
 MARKER = "% generated: "
 _PAGE_SUFFIXES = (".md", ".ipynb")
+_SETTINGS = (".toml",)  # of tools that read the sources of pages
 
 
 def stage(results: Sequence[ChapterResult], *, only: Sequence[str] | None = None) -> Path:
@@ -30,7 +31,8 @@ def stage(results: Sequence[ChapterResult], *, only: Sequence[str] | None = None
 
     Raises:
         ReplicateError: ``_toc.yml`` names a page or chapter that does not exist, or lacks a
-            chapter of this build; a generated page has no place to go; the disk is full.
+            chapter of this build; a generated page has no place to go; a page with running code
+            fails; the disk is full.
     """
     listed = list(entries(strict_yaml.read(paths.root() / "_toc.yml")))
     ended = _all_results(listed, results, only)
@@ -87,16 +89,31 @@ def _all_results(
 
 
 def _pages() -> dict[str, bytes]:
-    """Read configuration and hand-written pages: path inside the staging folder to content."""
+    """Read configuration and hand-written pages: path inside the staging folder to content.
+
+    Pages with running code are executed, or taken from their last execution.
+    """
     root = paths.root()
     found = [root / "_config.yml", root / "_toc.yml"]
     found += [path for path in sorted((root / "book").rglob("*")) if path.is_file()]
     files = {}
+    running = []
     for path in found:
         inside = path.relative_to(root)
         hidden = any(part.startswith(".") for part in inside.parts)
-        if not hidden and inside.parts[:2] != ("book", "results"):
+        if hidden or inside.parts[:2] == ("book", "results") or path.suffix in _SETTINGS:
+            continue
+        if path.suffix == live.SUFFIX:
+            running.append(path)
+        else:
             files[inside.as_posix()] = path.read_bytes()
+    for path in running:
+        name = path.relative_to(root).with_suffix("")
+        if f"{name.as_posix()}.md" in files:
+            raise ReplicateError(
+                f"{name.as_posix()} must be one page, got both .md and .py. Remove one of them."
+            )
+        files[f"{name.as_posix()}.ipynb"] = live.page(path).encode()
     return files
 
 

@@ -163,7 +163,9 @@ class Sample:
     def cluster_means(self) -> "pd.Series[float]":
         """Average cases over seeds, then inside each cluster."""
         averaged = self.over_seeds()
-        return averaged._frame().groupby("cluster", sort=True)["value"].mean()
+        names, codes = np.unique(averaged.cluster, return_inverse=True)
+        means = np.bincount(codes, weights=averaged.value) / np.bincount(codes)
+        return pd.Series(means, index=pd.Index(names, name="cluster"), name="value")
 
     def crossed(self) -> tuple[Array, int]:
         """Arrange cluster means by seed.
