@@ -51,14 +51,14 @@ def test_a_clear_effect_is_supported_and_its_reverse_contradicted(court, draw):
 
 
 def test_a_verdict_names_everything_it_rests_on(court, draw):
-    scores = draw({"a": 0.85, "b": 0.80}, n_seeds=4, n_clusters=25, n_cases=3)
+    scores = draw({"a": 0.85, "b": 0.80}, n_seeds=5, n_clusters=30, n_cases=3)
     found = court(scores, {**CROSSED, "margin": 0.01})["C1"]
     inference = crossed_t_inference((scores["a"] - scores["b"]).mean(axis=2).T)
     interval = inference.interval(0.95)
     assert found.effect == pytest.approx(inference.effect)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     assert found.p == found.p_adjusted == pytest.approx(inference.p())
-    assert (found.n_cases, found.n_clusters, found.n_seeds) == (75, 25, 4)
+    assert (found.n_cases, found.n_clusters, found.n_seeds) == (90, 30, 5)
     assert found.unit == ("image", "patient")
     assert (found.layer, found.source, found.profile) == ("replication", "phantom", "standard")
     assert 2 * inference.se < found.detectable < 5 * inference.se
