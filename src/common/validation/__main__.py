@@ -12,8 +12,8 @@ from common.validation.engine import N_RESAMPLES
 
 PARTS = ("calibration", "planted", "power")
 SEED = 20230
-FULL = {"studies": 1500, "chapters": 110, "power_studies": 2000}
-QUICK = {"studies": 40, "chapters": 6, "power_studies": 40}
+FULL = {"studies": 1500, "confirm": 3, "chapters": 110, "power_studies": 2000}
+QUICK = {"studies": 40, "confirm": 0, "chapters": 6, "power_studies": 40}
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
