@@ -156,7 +156,7 @@ display.describe(
 # ::::
 #
 # The tables name the function with its module of `common.statistics` and, in bold, the test's name in `paper.yml`.
-# The least design has two parts: how many units it takes before p can fall below 0.05 at all, and from how many on the test was [measured](#are-these-tests-right) to reject 3.5 to 6.5 % of studies without an effect.
+# *Reaches 0.05* says how many units it takes before p can fall below 0.05 at all; *holds 5 %* from how many on the test was [measured](#are-these-tests-right) to reject no more than 6.5 % of studies without an effect, and how many it takes where differences are skewed because one method fails rarely but badly.
 # The same function with one method's scores minus a value tests one method against that value.
 
 # %% tags=["remove-input"]

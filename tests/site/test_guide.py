@@ -21,24 +21,26 @@ def test_every_function_of_the_guide_exists(function):
     assert callable(getattr(importlib.import_module(f"common.statistics.{module}"), name))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.test}, {row.independent}")
-def test_every_row_states_a_least_design(row):
-    assert all(guide.least_design(row))
-
-
-def test_least_design_tells_the_reach_and_the_measured_range(monkeypatch):
+def test_a_measured_range_is_told_with_what_skewed_differences_need(monkeypatch):
     stated = validity.Validity("", min_clusters=30, min_seeds=5, min_clusters_skewed=100)
-    monkeypatch.setitem(validity.RANGES, "sign_flip_clustered", stated)
-    row = guide.Row("patient", "sign flips", (), ("sign_flip_clustered",))
-    assert guide.least_design(row) == (
-        "reaches 0.05 from 6 patients on",
-        "holds its level from 30 patients, 5 seeds on, with skewed differences from 100 on",
-    )
-    monkeypatch.setitem(validity.RANGES, "sign_flip_clustered", validity.Validity("", never=True))
-    assert guide.least_design(row)[1] == "too many rejections in every design tried"
+    monkeypatch.setitem(validity.RANGES, "crossed_t", stated)
+    assert guide.held_from("crossed_t") == "30 patients, 5 seeds (100 if skewed)"
+    monkeypatch.setitem(validity.RANGES, "crossed_t", validity.Validity("", never=True))
+    assert guide.held_from("crossed_t") == "in no design tried"
+    monkeypatch.delitem(validity.RANGES, "crossed_t")
+    assert guide.held_from("crossed_t") == "not measured"
+
+
+def test_reach_is_told_where_it_limits_a_design():
+    assert guide.reaches_from("mcnemar") == "6 cases that differ"
+    assert guide.reaches_from("wilcoxon_clustered") == "6 patients"
+    assert guide.reaches_from("mcnemar_clustered") == "4 patients"
+    assert guide.reaches_from("cluster_bootstrap") == "–"
 
 
 def test_table_shows_functions_and_names_apart():
     shown = guide.table("curves", caption="Curves")
-    assert "<code>auc.auc_delong</code><br><code><strong>auc_delong</strong></code>" in shown.html
+    assert (
+        "<code>auc.<wbr>auc_delong</code><br><code><strong>auc_delong</strong></code>" in shown.html
+    )
     assert "froc.cpm_test, cpm_bootstrap" in shown.plain

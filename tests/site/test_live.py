@@ -3,8 +3,10 @@
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jupytext
@@ -15,7 +17,7 @@ from nbformat.v4 import new_output
 
 from common import paths
 from common.errors import ReplicateError
-from common.runs import notebooks
+from common.runs import notebooks, store
 from common.site import live, staging
 from common.validation import archive
 from toy_book import edit
@@ -52,9 +54,9 @@ def runs(monkeypatch):
         for number, cell in enumerate(notebooks.code_cells(notebook), start=1):
             cell.outputs = [new_output("stream", name="stdout", text=f"cell {number}\n")]
         nbformat.write(notebook, work / "output.ipynb")
-        (work / "log.txt").write_text("")
+        (work / "ended.json").write_text('{"cell": 2, "name": null, "text": ""}')
         done.append(work)
-        return {"done": {}, "exit": {"code": 0}}
+        return 0
 
     monkeypatch.setattr(live, "_run", run)
     return done
@@ -156,20 +158,37 @@ def test_killed_kernel_is_an_error_that_names_page_and_cell(source):
         live.page(source)
 
 
-def test_interrupted_execution_leaves_no_process_and_no_page(source, monkeypatch):
-    source.write_text("# %%\nimport time\n\ntime.sleep(60)\n")
+def test_process_that_ends_without_a_word_is_told_with_the_end_of_its_log(source, monkeypatch):
+    monkeypatch.setattr(live.sys, "executable", shutil.which("false"))
+    with pytest.raises(ReplicateError, match=r"book/live.py: its process ended with code 1\."):
+        live.page(source)
 
-    def interrupt(line):
+
+def test_interrupted_execution_leaves_no_process(source, monkeypatch):
+    source.write_text("# %%\nimport time\n\ntime.sleep(60)\n")
+    before = set(psutil.Process().children(recursive=True))
+
+    def started():
+        return set(psutil.Process().children(recursive=True)) - before
+
+    def wait_and_interrupt(process, timeout=None):
+        while len(started()) < 2:
+            time.sleep(0.05)
+        monkeypatch.undo()
         raise KeyboardInterrupt
 
-    before = set(psutil.Process().children(recursive=True))
-    monkeypatch.setattr(live.json, "loads", interrupt)
+    monkeypatch.setattr(subprocess.Popen, "wait", wait_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        live.page(source)
-    left = set(psutil.Process().children(recursive=True)) - before
-    psutil.wait_procs(left, timeout=5)
-    assert [process for process in left if process.is_running()] == []
-    assert not (paths.build_dir() / "pages/book/live.ipynb").exists()
+        live._run(prepared(source))
+    psutil.wait_procs(started(), timeout=5)
+    assert [each for each in started() if each.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def prepared(source):
+    """Make the folder in which a page is executed."""
+    folder = source.parents[1] / "work"
+    store.write_notebook(folder / "input.ipynb", notebooks.parse(source.read_text(), source.name))
+    return folder
 
 
 def test_staging_puts_the_executed_page_in_place_of_its_source(source, runs):

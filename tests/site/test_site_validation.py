@@ -167,4 +167,7 @@ def test_power_is_shown_as_planned_and_found(archived):
 def test_ranges_need_no_archive(book, monkeypatch):
     stated = {"crossed_t": validity.Validity("why", min_clusters=20, min_seeds=5)}
     monkeypatch.setattr(validity, "RANGES", stated)
-    assert cells(validation.ranges(), "crossed_t") == ["20", "–", "–", "5", "why"]
+    assert cells(validation.ranges(), "crossed_t") == [
+        "20 patients, 5 seeds",
+        "why",
+    ]

@@ -5,7 +5,7 @@ The least design of a test is not written here: it comes from what the test can 
 (:mod:`common.statistics.validity`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import pandas as pd
@@ -27,14 +27,12 @@ class Row:
         test: in words.
         functions: module and name in :mod:`common.statistics`.
         names: what ``paper.yml`` calls the test.
-        least: the least design where nothing was measured, in words.
     """
 
     independent: str
     test: str
     functions: tuple[str, ...]
     names: tuple[str, ...] = ()
-    least: str = ""
 
 
 TABLES: dict[str, tuple[Row, ...]] = {
@@ -92,7 +90,6 @@ TABLES: dict[str, tuple[Row, ...]] = {
             "training run, several tasks",
             "interquartile mean",
             ("seeds.interquartile_mean_difference",),
-            least="5 seeds",
         ),
         Row(
             "fold",
@@ -114,7 +111,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
         ),
     ),
     "curves": (
-        Row("case", "DeLong", ("auc.auc_delong",), ("auc_delong",), "10 cases of each class"),
+        Row("case", "DeLong", ("auc.auc_delong",), ("auc_delong",)),
         Row("patient", "clustered DeLong", ("auc.auc_clustered",), ("auc_clustered",)),
         Row("scan", "bootstrap of CPM", ("froc.cpm_test",), ("cpm_bootstrap",)),
     ),
@@ -132,6 +129,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     ),
 }
 _ARMS = 3  # methods for which the reach of joint tests is stated
+_FEW = 3  # units that every study has
 
 
 def table(kind: str, *, caption: str) -> Shown:
@@ -146,54 +144,52 @@ def table(kind: str, *, caption: str) -> Shown:
             "independent": row.independent,
             "test": row.test,
             "function and name": _code(row.functions, row.names),
-            "least design": _lines(least_design(row)),
+            f"reaches {ALPHA:g}": reaches_from(row.names[0]) if row.names else "–",
+            "holds 5 %": held_from(row.names[0]) if row.names else "–",
         }
         for row in TABLES[kind]
     ]
-    return display.table(pd.DataFrame(rows), caption=caption, index=False)
+    shown = display.table(pd.DataFrame(rows), caption=caption, index=False)
+    # all four tables are as wide as the page, whatever the length of their cells
+    return replace(shown, html=shown.html.replace('"rb-table"', '"rb-table rb-wrap"', 1))
 
 
-def least_design(row: Row) -> tuple[str, ...]:
-    """Say what a test needs to reach 5 % at all, and where it was measured to hold it.
+def reaches_from(name: str) -> str:
+    """Say how many units a test needs before its p can fall below 0.05 at all.
 
-    Of several names the first counts.
+    Args:
+        name: as in ``paper.yml``.
+
+    Returns:
+        A dash where two or three units are enough.
 
     Example:
-        >>> least_design(Row("case", "McNemar", (), ("mcnemar",)))
-        ('reaches 0.05 from 6 cases that differ on',)
+        >>> reaches_from("sign_flip_clustered"), reaches_from("t_clustered")
+        ('6 patients', '–')
     """
-    if not row.names:
-        return (row.least,)
-    found = [_reach(row.names[0]), _measured(row.names[0])]
-    return tuple(text for text in found if text) or (row.least,)
-
-
-def _reach(name: str) -> str:
-    units = {
-        "n_discordant": "cases that differ",
-        "n_clusters": "patients",
-        "n_folds": "folds",
-    }
-    for unit, words in units.items():
-        if unit == "n_discordant" and name != "mcnemar":
-            continue
+    if name == "mcnemar":
+        least = reach.units_to_reach(name, ALPHA, unit="n_discordant")
+        return f"{least} cases that differ"
+    for unit, words in (("n_clusters", "patients"), ("n_folds", "folds")):
         try:
             least = reach.units_to_reach(name, ALPHA, unit=unit, n_arms=_ARMS)  # type: ignore[arg-type]
         except DesignError:
             continue
-        # tests that could reject with two or three units are not limited by their reach
-        if least > _ARMS:
-            return f"reaches {ALPHA:g} from {least} {words} on"
-        return ""
-    return ""
+        return f"{least} {words}" if least > _FEW else "–"
+    return "–"
 
 
-def _measured(name: str) -> str:
+def held_from(name: str) -> str:
+    """Say from which design on a test was measured to hold its level.
+
+    Args:
+        name: as in ``paper.yml``.
+    """
     known = validity.validity(name)
     if known is None:
-        return ""
+        return "not measured"
     if known.never:
-        return "too many rejections in every design tried"
+        return "in no design tried"
     needs = [
         f"{least} {unit}"
         for least, unit in (
@@ -204,16 +200,12 @@ def _measured(name: str) -> str:
         if least
     ]
     skewed = known.min_clusters_skewed
-    tail = f", with skewed differences from {skewed} on" if skewed > known.min_clusters else ""
-    return f"holds its level from {', '.join(needs)} on{tail}" if needs else ""
+    tail = f" ({skewed} if skewed)" if skewed > known.min_clusters else ""
+    return f"{', '.join(needs)}{tail}"
 
 
 def _code(functions: tuple[str, ...], names: tuple[str, ...]) -> Shown:
     """Show functions, then the names in ``paper.yml``, each on a line of its own."""
-    own = [f"<code>{escape(name)}</code>" for name in functions]
+    own = [f"<code>{escape(name).replace('.', '.<wbr>')}</code>" for name in functions]
     own += [f"<code><strong>{escape(name)}</strong></code>" for name in names]
     return Shown(plain=", ".join((*functions, *names)), html="<br>".join(own))
-
-
-def _lines(texts: tuple[str, ...]) -> Shown:
-    return Shown(plain="; ".join(texts), html="<br>".join(map(escape, texts)))

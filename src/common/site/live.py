@@ -8,13 +8,11 @@ run.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +24,7 @@ from nbformat.v4 import new_markdown_cell
 from common import paths
 from common.errors import ReplicateError
 from common.runs import keys, notebooks, provenance, store
-from common.runs.files import digest, sha256
+from common.runs.files import digest, read_json, sha256
 from common.site import chapters
 from common.site.chapters import ChapterResult
 from common.validation import archive
@@ -119,21 +117,22 @@ def _execute(notebook: NotebookNode, name: str) -> NotebookNode:
     with tempfile.TemporaryDirectory(prefix="page-") as folder:
         work = Path(folder)
         store.write_notebook(work / "input.ipynb", notebook)
-        events = _run(work)
-        if "done" not in events:
+        code = _run(work)
+        ended = read_json(work / "ended.json")
+        if ended is None or ended["name"] is not None:
             log = (work / "log.txt").read_text(errors="replace").strip().splitlines()
-            raise ReplicateError(_failure(notebook, name, events, log))
+            raise ReplicateError(_failure(notebook, name, ended, code, log))
         return notebooks.clean(store.read_notebook(work / "output.ipynb"))
 
 
-def _run(work: Path) -> dict[str, dict[str, Any]]:
-    """Execute ``input.ipynb`` of a folder and return what was reported, the last of each kind."""
-    pipe, child_end = os.pipe()
-    command = [sys.executable, "-m", "common.runs.child"]
-    command += [str(work / "input.ipynb"), str(work / "output.ipynb")]
-    with os.fdopen(pipe) as reports, (work / "log.txt").open("wb") as log:
+def _run(work: Path) -> int:
+    """Execute ``input.ipynb`` of a folder, see :mod:`common.site.execution`; return the exit code.
+
+    Ctrl-C reaches this process alone, which then ends the other one with its kernel.
+    """
+    with (work / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [*command, str(child_end), str(os.getpid())],
+            [sys.executable, "-m", "common.site.execution", str(work)],
             cwd=paths.root(),
             env=provenance.child_environment(
                 folder=work, work=work, run_id="", profile="", threads=provenance.cores()
@@ -141,50 +140,41 @@ def _run(work: Path) -> dict[str, dict[str, Any]]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=(child_end,),
             start_new_session=True,
         )
-        os.close(child_end)
         try:
-            events = {event.pop("event"): event for event in map(json.loads, reports)}
-            code = process.wait()
+            return process.wait()
         finally:
-            _end(process)
-    return {**events, "exit": {"code": code}}
+            if process.poll() is None:
+                _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that Ctrl-C left running, with its kernel."""
-    if process.poll() is not None:
-        return
-    for member in (*_family(process.pid), process):
-        try:
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-        except psutil.NoSuchProcess:
-            continue
+    process.kill()
     process.wait()
 
 
-def _family(pid: int) -> Iterator[psutil.Process]:
-    try:
-        yield from psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return
-
-
 def _failure(
-    notebook: NotebookNode, name: str, events: dict[str, dict[str, Any]], log: list[str]
+    notebook: NotebookNode, name: str, ended: dict[str, Any] | None, code: int, log: list[str]
 ) -> str:
-    cells = notebooks.code_cells(notebook)
-    number = events.get("cell", {}).get("cell")
-    where = ""
-    if number:
-        first = next(line for line in cells[number - 1].source.splitlines() if line.strip())
-        where = f"code cell {number} of {len(cells)} ({first.strip()[:60]!r}) failed with "
-    if "failed" in events:
-        told = events["failed"]
-        what = re.sub(r"\s+", " ", f"{told['name']}: {told['text']}").rstrip(": ")
-    else:
+    if ended is None:
         last = f": {log[-1]}" if log else ""
-        what = f"the end of its process, code {events['exit']['code']}{last}"
-    return f"{name}: {where}{what}. Mend the cell and build again; the site was not changed."
+        return f"{name}: its process ended with code {code}{last}. Build again."
+    where = ""
+    if ended["cell"]:
+        cells = notebooks.code_cells(notebook)
+        source = cells[ended["cell"] - 1].source
+        first = next(line for line in source.splitlines() if line.strip()).strip()
+        where = f"code cell {ended['cell']} of {len(cells)} ({first[:60]!r}) "
+    what = " ".join(f"{ended['name']}: {ended['text']}".split()).rstrip(": ")
+    return (
+        f"{name}: {where}failed with {what}. Mend the cell and build again; the site was not "
+        "changed."
+    )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from common import comparison_figures, display
 from common.display import Shown
+from common.site import guide
 from common.statistics import validity
 from common.validation import archive
 from common.validation.calibration import COVERAGE, LEVELS, in_range
@@ -256,25 +257,14 @@ def power() -> Shown:
 def ranges() -> Shown:
     """Tabulate from which design on each test promises to hold its level."""
     rows = [
-        {
-            "test": name,
-            "clusters": "none" if each.never else _least(each.min_clusters),
-            "if skewed": "none" if each.never else _least(each.min_clusters_skewed),
-            "folds": _least(each.min_folds),
-            "seeds": _least(each.min_seeds),
-            "measured": each.note,
-        }
+        {"test": name, "range": guide.held_from(name), "rejections measured": each.note}
         for name, each in validity.RANGES.items()
     ]
     return display.table(
         pd.DataFrame(rows),
-        caption="From how many clusters, folds and seeds on a test holds its level.",
+        caption="Where each test holds its level.",
         index=False,
-        note="If skewed: where one method fails rarely but badly. None: in no design that was "
-        "tried. Outside its range, or where methods differ in few clusters, a verdict carries a "
+        note="Range: from how many on. Differences are skewed where one method fails rarely but "
+        "badly. Outside its range, or where methods differ in few clusters, a verdict carries a "
         "warning.",
     )
-
-
-def _least(number: int) -> str:
-    return str(number) if number else "–"
