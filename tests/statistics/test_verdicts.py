@@ -186,6 +186,39 @@ def test_an_order_is_judged_best_arm_first(court, draw):
     assert "not all arms stand in it" in swapped.note
 
 
+def test_an_order_needs_every_step_and_not_a_trend_alone(court):
+    rng = np.random.default_rng(5)
+    noise = {arm: 0.02 * rng.normal(size=(1, 30, 1)) for arm in "abc"}
+    tie = noise["b"] - noise["b"].mean() + noise["c"].mean() + 0.0001
+    scores = {"a": 0.9 + noise["a"], "b": 0.8 + tie, "c": 0.8 + noise["c"]}
+    claim = {"arms": ["a", "b", "c"], "test": "page", "direction": "order"}
+    found = court(scores, claim)["C1"]
+    step = stats.ttest_rel(scores["b"].ravel(), scores["c"].ravel()).pvalue
+    assert found.verdict == "inconclusive"
+    assert found.p == pytest.approx(step)
+
+
+def test_a_tie_is_rarely_called_an_order(court, draw):
+    claim = {"arms": ["a", "b", "c"], "test": "page", "direction": "order"}
+    called = 0
+    for _ in range(60):
+        scores = draw({"a": 0.9, "b": 0.8, "c": 0.8}, n_seeds=1, n_clusters=30, n_cases=2)
+        called += court(scores, claim)["C1"].verdict == "supported"
+    assert called <= 6  # one side of 5 % of 60 is 1.5; 7 or more have probability below 0.001
+
+
+def test_skewed_differences_are_warned_of_where_the_test_does_not_allow_for_them(court):
+    rng = np.random.default_rng(6)
+    even = rng.normal(size=(1, 50, 1))
+    rare = np.where(np.arange(50) % 10 == 0, -9.0, 0.0).reshape(1, 50, 1) + 0.1 * even
+    zero = np.zeros((1, 50, 1))
+    claim = {"arms": ["a", "b"], "test": "t_clustered"}
+    skewed = court({"a": rare, "b": zero}, claim)["C1"]
+    assert any("skewed differences" in text for text in skewed.warnings)
+    plain = court({"a": even, "b": zero}, claim)["C1"]
+    assert not any("skewed differences" in text for text in plain.warnings)
+
+
 def test_friedman_decides_that_arms_differ_and_nothing_else(court, draw):
     claim = {"arms": ["a", "b", "c"], "test": "friedman_clustered", "direction": "differ"}
     scores = draw({"a": 0.9, "b": 0.85, "c": 0.8})

@@ -219,7 +219,9 @@ def bootstrap_plan(
     Percentile, basic and BCa intervals of a mean of normal data are the estimate plus or minus a
     normal quantile times the bootstrap's standard error, which lacks the factor G / (G - 1); they
     are too narrow with few clusters, and the power given here counts that as power.  The
-    studentised bootstrap is close to a t test with G - 1 degrees of freedom.
+    studentised bootstrap is planned as a t test with G - 1 degrees of freedom, which promises too
+    much with few clusters: in simulations of normal scores 5 to 9 points of power with 30 unequal
+    clusters, 2 points with 40 equal ones.
 
     Args:
         sd: standard deviation of one case's difference.

@@ -207,12 +207,19 @@ def _friedman(by: str) -> Joint:
 
 def _page(by: str) -> Joint:
     def test(paired_scores: Paired, arms: tuple[str, ...]) -> Finding:
-        found = ranking.page(_blocks(paired_scores, arms, by))
-        note = "effect is the rank correlation with the claimed order"
-        if not found.in_order:
-            note += "; not all arms stand in it"
+        blocks = _blocks(paired_scores, arms, by)
+        found = ranking.page(blocks)
         p = min(1.0, 2 * min(found.p_claimed, found.p_reverse))
-        return Finding(found.effect, None, p, in_order=found.in_order, note=note)
+        note = "effect is the rank correlation with the claimed order"
+        steps = [paired.paired_t_inference(step) for step in np.diff(blocks, axis=1).T]
+        in_order = all(step.effect > 0 for step in steps)
+        if not in_order:
+            note += "; not all arms stand in it"
+        elif found.effect > 0:
+            # A trend is there if one arm stands out: an order needs every step to be shown.
+            p = max(p, *(step.p() for step in steps))
+            note += "; p is the largest of the trend and of its steps (paired t)"
+        return Finding(found.effect, None, p, in_order=in_order, note=note)
 
     return test
 

@@ -221,7 +221,7 @@ def warn(
         (n_folds, known.min_folds, "folds"),
         (n_seeds, known.min_seeds, "training seeds"),
     ]
-    if n_differing is not None:
+    if n_differing is not None and n_differing < n_clusters >= known.min_clusters:
         asked.append((n_differing, known.min_differing, "clusters that differ"))
     if skewed and n_clusters >= known.min_clusters:
         asked.append((n_clusters, known.min_clusters_skewed, "clusters with skewed differences"))

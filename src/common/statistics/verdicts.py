@@ -11,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from common.errors import ReplicateError
 from common.papers import Claim, Direction, Evidence, Layer, Paper, Source
@@ -180,11 +181,15 @@ def _find(
     findings = []
     for weights, minus in comparisons:
         if test.scored is not None and between is not None:
-            inference = test.scored(scores, weights, minus, between)
-        else:
-            assert test.estimate is not None
-            inference = test.estimate(design.sample(scores, weights, minus=minus), rng)
-        findings.append(_finding(inference, case, scores.size))
+            findings.append(
+                _finding(test.scored(scores, weights, minus, between), case, scores.size)
+            )
+            continue
+        assert test.estimate is not None
+        sample = design.sample(scores, weights, minus=minus)
+        finding = _finding(test.estimate(sample, rng), case, scores.size)
+        outside = _beyond_range(case, scores.size, sample)
+        findings.append(replace(finding, warnings=(*finding.warnings, *outside)))
     return scores.size, _combine(findings, [weights for weights, _ in comparisons], case)
 
 
@@ -237,6 +242,25 @@ def _finding(inference: Inference, case: _Case, size: design.Size) -> Finding:
         p_outside=p_outside,
         detectable=_detectable(inference, case, size),
         warnings=tuple(warnings),
+    )
+
+
+def _beyond_range(
+    case: _Case, size: design.Size, sample: design.Sample | None = None
+) -> tuple[str, ...]:
+    """Say so where the design, or the differences themselves, lie outside the test's range."""
+    differing, skewness = None, None
+    if sample is not None:
+        means = sample.cluster_means().to_numpy(dtype=np.float64)
+        differing = int(np.count_nonzero(means))
+        skewness = float(stats.skew(means)) if np.ptp(means) > 0 else None
+    return validity.warn(
+        case.test.name,
+        n_clusters=size.n_clusters,
+        n_folds=size.n_folds,
+        n_seeds=size.n_seeds,
+        n_differing=differing,
+        skewness=skewness,
     )
 
 
@@ -333,12 +357,11 @@ def _combine(findings: list[Finding], weights: list[dict[str, float]], case: _Ca
 
 def _describe(blank: Verdict, size: design.Size, case: _Case, finding: Finding) -> Verdict:
     """Fill in what does not depend on the other claims."""
-    warnings = list(finding.warnings)
+    warnings: list[str] = list(finding.warnings)
     if size.n_clusters < FEW_CLUSTERS:
         warnings.append(f"fewer than {FEW_CLUSTERS} clusters ({size.n_clusters})")
-    warnings += validity.warn(
-        case.test.name, n_clusters=size.n_clusters, n_folds=size.n_folds, n_seeds=size.n_seeds
-    )
+    if case.test.estimate is None:  # of the others the sample of differences was looked at
+        warnings.extend(_beyond_range(case, size))
     if size.n_seeds == 1:
         warnings.append("one training seed: the spread between trainings is not seen")
     elif case.test.seeds == "averaged":
