@@ -211,3 +211,36 @@ def test_the_cpu_runs_in_full_precision() -> None:
 
 def test_parameters_are_finite_numbers() -> None:
     assert np.isfinite(parameters(fit().model).numpy()).all()
+
+
+class Steepness:
+    """A balance that looks at the gradient of each task, as GradNorm does."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+
+    def start_epoch(self) -> None:
+        pass
+
+    def __call__(self, losses: Losses, shared: list[Tensor]) -> Tensor:
+        (gradient,) = torch.autograd.grad(losses["fit"], shared, retain_graph=True)
+        self.norms.append(gradient.norm().item())
+        return losses["fit"]
+
+    def report(self) -> dict[str, float]:
+        return {}
+
+
+def test_a_balance_may_differentiate_in_mixed_precision() -> None:
+    seen = {}
+    for precision in ("32-true", "bf16-mixed"):
+        seen[precision] = Steepness()
+        fit(
+            epochs=1,
+            balance=seen[precision],
+            shared=lambda model: [model[0].weight],
+            fabric=runtime(device="cpu", precision=precision),
+        )
+    full, mixed = (np.array(one.norms) for one in seen.values())
+    np.testing.assert_allclose(mixed, full, rtol=0.05)
+    assert not np.array_equal(mixed, full)

@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -48,6 +49,23 @@ class Fitted:
     snapshots: dict[int, dict[str, Tensor]]
 
 
+class Bfloat16(MixedPrecision):
+    """Mixed precision in bfloat16 whose outputs may be differentiated with :mod:`torch.autograd`.
+
+    Fabric forbids every backward pass but its own in mixed precision, since float16 has to scale
+    its losses. bfloat16 has the range of float32 and scales nothing, so the balance of several
+    tasks may look at the gradient of each.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+    """
+
+    backward = Precision.backward
+
+    def __init__(self, device: Literal["cpu", "cuda"]) -> None:
+        super().__init__("bf16-mixed", device)
+
+
 def runtime(*, device: str = "auto", precision: str = "auto") -> Fabric:
     """Choose the device and the precision.
 
@@ -68,8 +86,11 @@ def runtime(*, device: str = "auto", precision: str = "auto") -> Fabric:
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"`device` must be auto, cpu or cuda, got {device!r}. Choose one of them.")
     use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    kind: Literal["cpu", "cuda"] = "cuda" if use_cuda else "cpu"
     chosen: Any = ("bf16-mixed" if use_cuda else "32-true") if precision == "auto" else precision
-    return Fabric(accelerator="cuda" if use_cuda else "cpu", devices=1, precision=chosen)
+    if chosen == "bf16-mixed":
+        return Fabric(accelerator=kind, devices=1, plugins=[Bfloat16(kind)])
+    return Fabric(accelerator=kind, devices=1, precision=chosen)
 
 
 @contextmanager

@@ -102,3 +102,20 @@ def test_the_dial_gives_both_arms_the_same_patches():
     cases = found.groupby(["group", "arm"])["case"].apply(list)
     assert cases["debris 0", "with-mask"] == cases["debris 0", "without-mask"]
     assert set(found["cluster"]) == {"draw-3"}
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "cores", "expected"), [(139, 16, 16), (139, 64, 23), (15, 16, 2), (4, 16, 1)]
+)
+def test_a_gpu_takes_as_many_trainings_as_memory_and_cores_allow(
+    monkeypatch, free_gb, cores, expected
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free_gb * 2**30, 0))
+    monkeypatch.setattr(experiment, "cpu_count", lambda: cores)
+    assert experiment._at_once(2) == expected
+
+
+def test_without_a_gpu_the_processes_are_those_asked_for(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert experiment._at_once(2) == 2

@@ -52,6 +52,12 @@ def test_the_same_generator_gives_the_same_bits_and_the_global_seed_does_not_mat
     assert not np.array_equal(first.image, render(draw(seed=1), size=32, n_patches=2).image)
 
 
+def test_images_do_not_depend_on_the_number_of_processes() -> None:
+    alone, shared = (render(draw(), size=32, n_patches=2, jobs=jobs) for jobs in (1, 2))
+    np.testing.assert_array_equal(alone.image, shared.image)
+    np.testing.assert_array_equal(alone.mask, shared.mask)
+
+
 def test_an_image_can_be_replayed_from_its_row_alone() -> None:
     table = draw()
     whole = render(table, size=32, n_patches=3)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 from tqdm.auto import tqdm
@@ -116,7 +116,8 @@ def run(
         width: width of the narrow encoder; 0 for EfficientNet-B4.
         batch_size: patches per step.
         lr: learning rate of Adam.
-        jobs: processes; each training uses one thread, so the records do not depend on ``jobs``.
+        jobs: processes on the CPU, a GPU takes as many as fit; each training uses one thread, so
+            the records do not depend on their number.
         progress: show a bar.
 
     Returns:
@@ -135,10 +136,26 @@ def run(
     return records, histories
 
 
+# memory of a GPU that one training is given
+_GPU_GB = 6
+
+
 def _in_parallel(todo: list[Any], *, jobs: int, progress: bool) -> list[Any]:
-    """Run trainings side by side on CPU cores; a GPU takes one after the other."""
-    pool = Parallel(n_jobs=1 if torch.cuda.is_available() else jobs, return_as="generator")
+    """Run trainings side by side, each in a process of its own."""
+    pool = Parallel(n_jobs=_at_once(jobs), return_as="generator")
     return list(tqdm(pool(todo), total=len(todo), desc="trainings", disable=not progress))
+
+
+def _at_once(jobs: int) -> int:
+    """Return the number of trainings at once.
+
+    These networks keep a large GPU busy for a fraction of a step, so several share it: as many as
+    its free memory and the CPU cores allow.
+    """
+    if not torch.cuda.is_available():
+        return jobs
+    free_bytes, _ = torch.cuda.mem_get_info()
+    return max(1, min(cpu_count(), free_bytes // (_GPU_GB * 2**30)))
 
 
 MECHANISM = {"with-mask": ("mask", "label"), "without-mask": ("label",)}
@@ -206,7 +223,7 @@ def _one_mechanism(
     specimens = hep2_phantom.draw_specimens(
         n_patients, n_specimens=n_specimens, rng=rng, debris=debris
     )
-    phantom = hep2_phantom.render(specimens, size=size, n_patches=n_patches)
+    phantom = hep2_phantom.render(specimens, size=size, n_patches=n_patches, jobs=1)
     fold_of = deal_folds(phantom.patches["patient"].to_numpy(), n_folds=3, seed=seed)
     train, test = np.flatnonzero(fold_of != 0), np.flatnonzero(fold_of == 0)
     arm = Arm(name, weighting="equal", tasks=MECHANISM[name], epochs=epochs)
