@@ -59,7 +59,8 @@ class Plan:
         profile: the named set of parameters.
         parameters: every parameter with its value.
         overrides: those that were given beside the profile.
-        notebook: the chapter with the parameters that differ from its defaults handed in.
+        chapter: the notebook as it is read; plans of one sweep share it.
+        changed: the parameters that differ from the notebook's defaults.
         parts: what the id is made of; stored with the run.
         id: sixteen hexadecimal digits.
     """
@@ -68,9 +69,91 @@ class Plan:
     profile: str
     parameters: dict[str, Any]
     overrides: dict[str, Any]
-    notebook: NotebookNode = field(repr=False)
+    chapter: NotebookNode = field(repr=False)
+    changed: dict[str, Any] = field(repr=False)
     parts: dict[str, Any] = field(repr=False)
     id: str
+
+    @property
+    def notebook(self) -> NotebookNode:
+        """The chapter with the changed parameters handed in; made anew at each access."""
+        return notebooks.inject(self.chapter, self.changed, self.slug)
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans any number of runs of one chapter and profile; code, tables and data are read once.
+
+    Args:
+        slug: the chapter.
+        profile: the named set of parameters.
+        paper: its declaration.
+        chapter: its notebook.
+        declared: the parameters of the notebook, by name.
+        parts: the part of the ids that does not depend on parameters.
+    """
+
+    slug: str
+    profile: str
+    paper: papers.Paper = field(repr=False)
+    chapter: NotebookNode = field(repr=False)
+    declared: Mapping[str, parameters.Parameter]
+    parts: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def cost(self) -> papers.Profile:
+        """What ``paper.yml`` says of the profile: parameters, minutes, memory."""
+        return declared_profile(self.paper, self.profile)
+
+    def plan(self, given: Mapping[str, Any] | None = None) -> Plan:
+        """Check the parameters of one run and work out its id; nothing is executed.
+
+        Args:
+            given: parameters that override the profile's.
+
+        Raises:
+            UsageError: unknown parameter, wrong type, or out of range.
+        """
+        overrides = dict(given or {})
+        wanted = {**self.cost.parameters, **overrides}
+        values = parameters.resolve(self.declared, wanted, self.paper.parameters)
+        # as JSON has it, so that it equals what is read back
+        parts = {**self.parts, "parameters": json.loads(json.dumps(values))}
+        changed = {
+            name: value for name, value in values.items() if value != self.declared[name].default
+        }
+        given_now = {name: values[name] for name in overrides}
+        identity = digest(parts)[:16]
+        return Plan(
+            self.slug, self.profile, values, given_now, self.chapter, changed, parts, identity
+        )
+
+
+def planner(slug: str, profile: str = "quick") -> Planner:
+    """Read everything that the plans of one chapter and profile have in common.
+
+    Args:
+        slug: the chapter.
+        profile: its parameters are taken from ``paper.yml``.
+
+    Raises:
+        UsageError: unknown chapter or profile.
+        ReplicateError: ``paper.yml`` or the parameters cell is not valid.
+    """
+    paper = papers.load(slug)
+    declared_profile(paper, profile)
+    chapter = notebooks.read(slug)
+    parts = {
+        "format": FORMAT,
+        "slug": slug,
+        "profile": profile,
+        "notebook": notebook_hash(chapter),
+        "modules": module_hashes(imports_of(chapter)),
+        **declaration_hashes(slug),
+        "data": data_checksums(paper),
+        "versions": versions(),
+    }
+    return Planner(slug, profile, paper, chapter, parameters.declared(chapter, slug), parts)
 
 
 def plan(
@@ -80,7 +163,7 @@ def plan(
     given: Mapping[str, Any] | None = None,
     texts: list[str] | None = None,
 ) -> Plan:
-    """Check a request and work out the id of its run; nothing is executed.
+    """Plan one run; see :meth:`Planner.plan`.
 
     Args:
         slug: the chapter.
@@ -95,28 +178,8 @@ def plan(
         UsageError: unknown chapter, profile or parameter, wrong type, or out of range.
         ReplicateError: ``paper.yml`` or the parameters cell is not valid.
     """
-    paper = papers.load(slug)
-    declared = declared_profile(paper, profile)
-    chapter = notebooks.read(slug)
-    known = parameters.declared(chapter, slug)
-    overrides = {**(given or {}), **parameters.parse_all(known, texts or [])}
-    values = parameters.resolve(known, {**declared.parameters, **overrides}, paper.parameters)
-    parts = {
-        "format": FORMAT,
-        "slug": slug,
-        "profile": profile,
-        # as JSON has it, so that it equals what is read back
-        "parameters": json.loads(json.dumps(values)),
-        "notebook": notebook_hash(chapter),
-        "modules": module_hashes(imports_of(chapter)),
-        **declaration_hashes(slug),
-        "data": data_checksums(paper),
-        "versions": versions(),
-    }
-    changed = {name: values[name] for name in values if values[name] != known[name].default}
-    handed = notebooks.inject(chapter, changed, slug)
-    given_now = {name: values[name] for name in overrides}
-    return Plan(slug, profile, values, given_now, handed, parts, digest(parts)[:16])
+    made = planner(slug, profile)
+    return made.plan({**(given or {}), **parameters.parse_all(made.declared, texts or [])})
 
 
 def require_profile(profile: str) -> str:
