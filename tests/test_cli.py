@@ -19,7 +19,19 @@ from common.cli import app
 from common.runs import store
 from toy_book import add_paper, add_run, edit, hear_interrupts
 
-COMMANDS = ["list", "run", "build", "claims", "audit", "sync", "archive", "new", "serve"]
+COMMANDS = [
+    "list",
+    "run",
+    "sweep",
+    "collect",
+    "build",
+    "claims",
+    "audit",
+    "sync",
+    "archive",
+    "new",
+    "serve",
+]
 
 
 @pytest.fixture

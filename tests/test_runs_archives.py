@@ -161,3 +161,12 @@ def test_every_stamped_field_is_part_of_a_run(toy):
     described = json.loads((store.runs_dir("toy") / run.id / "run.json").read_text())
     assert set(archives._STAMP) <= set(described)
     assert described["key"] == json.loads(json.dumps(keys.plan("toy", profile="standard").parts))
+
+
+def test_a_run_of_a_dirty_checkout_is_refused_unless_allowed(book):
+    add_paper(book)
+    add_run("toy", "standard", dirty=True)
+    with pytest.raises(ReplicateError, match=r"changes that no commit holds.*--allow-dirty"):
+        archive("toy")
+    assert not archives.archive_dir("toy", "standard").exists()
+    assert archive("toy", allow_dirty=True).is_dir()

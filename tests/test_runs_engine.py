@@ -14,7 +14,7 @@ import pytest
 
 from common import paths, records
 from common.errors import ReplicateError
-from common.runs import engine, execute, execute_all, plan, store
+from common.runs import coordinator, engine, execute, execute_all, plan, provenance, store
 from toy_book import add_paper, add_run, edit, hear_interrupts
 
 FAILING = """\
@@ -79,7 +79,8 @@ def toy(ran, book):
 
 
 def temporary_folders(root):
-    return [path for path in (root / "_build/runs").glob("*/.*") if path.is_dir()]
+    found = (root / "_build/runs").glob("*/.*")
+    return [path for path in found if path.is_dir() and path.name != ".locks"]
 
 
 def wait_for(condition, seconds=30):
@@ -157,11 +158,11 @@ def test_after_an_edit_of_prose_the_run_is_kept_and_its_page_shows_the_new_prose
 
 def test_nothing_is_started_when_all_is_cached(toy, monkeypatch):
     def refuse(*args, **options):
-        raise AssertionError("a process was started")
+        raise AssertionError("a cluster was started")
 
-    monkeypatch.setattr(engine.subprocess, "Popen", refuse)
+    monkeypatch.setattr(engine, "_cluster", refuse)
     assert execute("toy", texts=["widths=4,5"]).cached
-    with pytest.raises(AssertionError, match="a process was started"):
+    with pytest.raises(AssertionError, match="a cluster was started"):
         execute("toy", texts=["widths=4,6"])
     assert temporary_folders(toy) == []
 
@@ -173,7 +174,7 @@ def test_a_damaged_run_is_not_taken_from_the_cache(ran, toy):
     assert store.lookup("toy", ran[1].id) is None
     shutil.copy(ran[1].folder / "records.parquet", folder)
     (folder / "notebook.ipynb").write_text("{")
-    assert engine._cached(plan("toy", texts=["widths=4,5"])) is None
+    assert coordinator.cached(plan("toy", texts=["widths=4,5"])) is None
 
 
 def test_a_failing_chapter_stops_only_itself(toy):
@@ -184,7 +185,10 @@ def test_a_failing_chapter_stops_only_itself(toy):
     bad, broken, good = execute_all(["bad", "broken", "toy"], jobs=2)
     assert bad.error == "bad: code cell 3 of 4 failed with ZeroDivisionError: division by zero"
     assert bad.cell == 3
-    assert bad.notebook == toy / "_build/runs/bad/failed/notebook.ipynb"
+    assert bad.notebook == toy / "_build/runs/bad/failed" / bad.id / "notebook.ipynb"
+    failure = json.loads((bad.notebook.parent / "failure.json").read_text())
+    assert (failure["error"], failure["cell"]) == (bad.error, 3)
+    assert failure["traceback"][-1] == "ZeroDivisionError: division by zero"
     text = outputs(bad.notebook)
     assert "so far so good" in text
     assert "never" not in text
@@ -262,7 +266,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(book, monkeypatch, fa
     def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    module = engine.store.write_text.__globals__["tempfile" if failing == "mkstemp" else "os"]
+    module = store.write_text.__globals__["tempfile" if failing == "mkstemp" else "os"]
     monkeypatch.setattr(module, failing, full)
     with pytest.raises(ReplicateError, match="No space left on device"):
         execute("toy")
@@ -293,7 +297,7 @@ def test_a_disk_that_fills_during_a_run_fails_the_run_and_leaves_no_half_of_it(b
 
 def test_threads_of_a_run_are_limited_and_told(ran):
     assert ran[1].run["threads"] == len(os.sched_getaffinity(0))
-    environment = engine.provenance.child_environment(
+    environment = provenance.child_environment(
         folder=Path("f"), work=Path("w"), run_id="1", profile="quick", threads=3
     )
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
@@ -301,13 +305,15 @@ def test_threads_of_a_run_are_limited_and_told(ran):
 
 def test_stale_folders_are_told_from_living_ones(book):
     folder = store.runs_dir("toy")
-    living = folder / f".abc-{os.getppid()}"
+    name = store.temporary("toy", "abc").name.rpartition("-")[0]
+    shutil.rmtree(folder)
+    living = folder / f"{name}-{os.getppid()}"
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for path in (
         living,
-        folder / f".abc-{gone.pid}",
-        folder / f".abc-{gone.pid}.old",
+        folder / f"{name}-{gone.pid}",
+        folder / f"{name}-{gone.pid}.old",
         folder / "abc",
     ):
         path.mkdir(parents=True)

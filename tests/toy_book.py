@@ -128,6 +128,7 @@ def add_run(
     verdict: str = "inconclusive",
     given: dict[str, Any] | None = None,
     n_cases: int = 4,
+    dirty: bool = False,
 ) -> keys.Plan:
     """Write a complete run of the present code without executing anything."""
     wanted = keys.plan(slug, profile=profile, given=given)
@@ -145,7 +146,7 @@ def add_run(
         "parameters": wanted.parameters,
         "overrides": wanted.overrides,
         "key": wanted.parts,
-        "git": {"commit": "0" * 40, "dirty": True},
+        "git": {"commit": "0" * 40, "dirty": dirty},
         "versions": keys.versions(),
         "hardware": {"cores": 2},
         "threads": 2,

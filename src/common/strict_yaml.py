@@ -43,7 +43,10 @@ def read(path: Path) -> Any:
         place = getattr(error, "problem_mark", None)
         line = f"{path}:{place.line + 1}" if place is not None else str(path)
         problem = getattr(error, "problem", None) or str(error)
-        raise ReplicateError(f"{line}: {problem}. Mend the YAML at that line.") from None
+        # the end of the file is a line of its own
+        source = text.splitlines()[place.line :][:1] if place is not None else []
+        shown = f", in `{source[0].strip()}`" if source else ""
+        raise ReplicateError(f"{line}: {problem}{shown}. Mend the YAML at that line.") from None
 
 
 def load(path: Path, model: type[Model]) -> Model:

@@ -1,11 +1,11 @@
-"""The command ``replicate``: list, run, build, check, archive and add chapters of the book."""
+"""The command ``replicate``: list, run, sweep, build, check, archive and add chapters."""
 
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from common.cli import chapters, data, make
+from common.cli import chapters, data, make, sweeps
 from common.cli.output import tell
 from common.errors import ReplicateError, UsageError
 
@@ -59,6 +59,7 @@ def replicate(
     Examples:
       replicate list
       replicate run hep2 -p epochs=3
+      replicate sweep hep2 -p lr=1e-3,5e-3 --seeds 5
       replicate build
       replicate run hep2 --help
     """
@@ -66,6 +67,8 @@ def replicate(
 
 app.command("list")(chapters.list_chapters)
 app.command("run")(make.run)
+app.command("sweep")(sweeps.sweep)
+app.command("collect")(sweeps.collect)
 app.command("build")(make.build)
 app.command("claims")(chapters.claims)
 app.command("audit")(chapters.audit)

@@ -139,6 +139,9 @@ def archive(
     allow_stale: Annotated[
         bool, typer.Option("--allow-stale", help="Archive although code or paper.yml changed.")
     ] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Archive a run of changes not committed.")
+    ] = False,
 ) -> None:
     """Keep the records of the newest standard or full run in the repository.
 
@@ -147,7 +150,7 @@ def archive(
       replicate archive hep2
       replicate archive hep2 --profile full
     """
-    folder = make_archive(slug, profile=profile, allow_stale=allow_stale)
+    folder = make_archive(slug, profile=profile, allow_stale=allow_stale, allow_dirty=allow_dirty)
     stamp = read_json(archive_dir(slug, profile) / "run.json")
     say(f"{slug} {profile}: run {stamp['id']} archived in {folder}")
 

@@ -37,6 +37,8 @@ _STAMP = (
     "data",
     "files",
 )
+# runs of earlier versions, and those without a GPU, lack them
+_STAMP_WHERE_KNOWN = ("deterministic", "tries", "gpu", "gpu_s", "gpu_peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def _changes(slug: str, profile: str, run: dict[str, Any]) -> tuple[str, ...]:
     return keys.differences(run.get("key", {}), keys.plan(slug, profile=profile).parts)
 
 
-def archive(slug: str, *, profile: str = "standard", allow_stale: bool = False) -> Path:
+def archive(
+    slug: str, *, profile: str = "standard", allow_stale: bool = False, allow_dirty: bool = False
+) -> Path:
     """Copy the newest complete run of a profile into the repository.
 
     Args:
@@ -134,14 +138,15 @@ def archive(slug: str, *, profile: str = "standard", allow_stale: bool = False) 
         profile: ``standard`` or ``full``.
         allow_stale: archive a run whose code or declaration changed since; the archive then says
             so wherever it is shown.
+        allow_dirty: archive a run of a checkout with changes that were not committed.
 
     Returns:
         The folder of the archive; an older archive is replaced.
 
     Raises:
         UsageError: unknown chapter or profile, or the quick profile.
-        ReplicateError: no such run, a stale one, no records, or a file over 1 MB; the older
-            archive is untouched.
+        ReplicateError: no such run, a stale one, one of a dirty checkout, no records, or a file
+            over 1 MB; the older archive is untouched.
     """
     if profile == "quick":
         raise UsageError(
@@ -155,6 +160,12 @@ def archive(slug: str, *, profile: str = "standard", allow_stale: bool = False) 
             f"Run `replicate run {slug} --profile {profile}` again, or archive it as stale with "
             "--allow-stale."
         )
+    if (run.get("git") or {}).get("dirty") and not allow_dirty:
+        raise ReplicateError(
+            f"{slug}: the newest {profile} run ({run['id']}) was made in a checkout with changes "
+            "that no commit holds. Nothing was archived. Commit them and run "
+            f"`replicate run {slug} --profile {profile} --force`, or archive it with --allow-dirty."
+        )
     source = store.runs_dir(slug) / run["id"]
     _check_files(slug, source, run)
     target = archive_dir(slug, profile)
@@ -164,7 +175,9 @@ def archive(slug: str, *, profile: str = "standard", allow_stale: bool = False) 
             temporary.mkdir(parents=True)
             for name in run["files"]:
                 shutil.copyfile(source / name, temporary / name)
-        write_json(temporary / "run.json", {name: run[name] for name in _STAMP})
+        stamp = {name: run[name] for name in _STAMP}
+        stamp |= {name: run[name] for name in _STAMP_WHERE_KNOWN if name in run}
+        write_json(temporary / "run.json", stamp)
         store.publish(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

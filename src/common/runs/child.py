@@ -1,16 +1,19 @@
-"""The process of one run: ``python -m common.runs.child <input> <output> <pipe>``.
+"""One run in a process of its own: a notebook through papermill, told cell by cell.
 
-It executes a notebook through papermill and reports each cell, and how it ended, as lines of JSON
-on a pipe. It ends itself when the process that started it is gone.
+The process is forked from a preloaded one (:mod:`common.runs.template`), or started cold by
+``python -m common.runs.child`` where processes cannot be forked. It ends itself when the process
+that started it is gone.
 """
 
 import json
 import os
 import re
 import resource
+import socket
 import sys
 import threading
 import time
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import papermill
@@ -23,16 +26,52 @@ from common.runs import notebooks
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Reporter:
-    """Writes events, one line of JSON each, for the parent process."""
+@dataclass(frozen=True)
+class Request:
+    """What a process is asked to run.
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
+    Args:
+        source, target: the notebook, and where papermill writes what it became.
+        folder: working directory of the notebook.
+        log: file for what is written outside of cells.
+        environment: all environment variables of the run.
+    """
+
+    source: str
+    target: str
+    folder: str
+    log: str
+    environment: dict[str, str]
+
+    def send(self, connection: socket.socket) -> None:
+        """Write the request as one line of JSON."""
+        connection.sendall(json.dumps(asdict(self)).encode() + b"\n")
+
+    @classmethod
+    def receive(cls, connection: socket.socket) -> "Request":
+        """Read what :meth:`send` wrote.
+
+        Raises:
+            EOFError: the other side is gone.
+        """
+        text = b""
+        while not text.endswith(b"\n"):
+            received = connection.recv(1 << 16)
+            if not received:
+                raise EOFError("no request came")
+            text += received
+        return cls(**json.loads(text))
+
+
+class Reporter:
+    """Writes events, one line of JSON each, for the process that asked for the run."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
 
     def __call__(self, event: str, **content: Any) -> None:
         """Write one event."""
-        line = json.dumps({"event": event, **content}) + "\n"
-        os.write(self._pipe, line.encode())
+        self._connection.sendall(json.dumps({"event": event, **content}).encode() + b"\n")
 
 
 def engine(report: Reporter) -> type[NBClientEngine]:
@@ -65,12 +104,17 @@ def watch_parent(parent: int) -> None:
     os._exit(1)
 
 
-def run(source: str, target: str, report: Reporter) -> None:
+def execute(request: Request, report: Reporter) -> None:
     """Execute a notebook and report how it ended; no error leaves this function."""
     papermill_engines.register("reporting", engine(report))
     try:
         papermill.execute_notebook(
-            source, target, engine_name="reporting", kernel_name="python3", progress_bar=False
+            request.source,
+            request.target,
+            engine_name="reporting",
+            kernel_name="python3",
+            cwd=request.folder,
+            progress_bar=False,
         )
     except PapermillExecutionError as error:
         trace = [_COLOUR.sub("", line) for line in error.traceback or []]
@@ -80,17 +124,17 @@ def run(source: str, target: str, report: Reporter) -> None:
     except Exception as error:
         # a dead kernel, a missing kernel: the parent knows the cell
         text = _COLOUR.sub("", str(error)).strip().splitlines()
-        report("failed", name=type(error).__name__, text=text[-1] if text else "", traceback=[])
+        report("died", name=type(error).__name__, text=text[-1] if text else "")
     else:
         report("done")
 
 
-def main() -> None:
-    """Run the notebook that the command line names."""
-    source, target, pipe, parent = sys.argv[1:]
-    threading.Thread(target=watch_parent, args=(int(parent),), daemon=True).start()
-    report = Reporter(int(pipe))
-    run(source, target, report)
+def run(request: Request, connection: socket.socket) -> None:
+    """Execute a request in this process, to the end, and report what it cost."""
+    threading.Thread(target=watch_parent, args=(os.getppid(),), daemon=True).start()
+    report = Reporter(connection)
+    report("started", pid=os.getpid())
+    execute(request, report)
     # the kernel is this process's only child and has been waited for
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     scale = 1 if sys.platform == "darwin" else 1024
@@ -99,6 +143,12 @@ def main() -> None:
         cpu_s=round(usage.ru_utime + usage.ru_stime, 3),
         peak_memory_mb=round(usage.ru_maxrss * scale / 2**20, 1),
     )
+
+
+def main() -> None:
+    """Run what is asked for on the connection whose number the command line gives."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    run(Request.receive(connection), connection)
 
 
 if __name__ == "__main__":

@@ -211,6 +211,15 @@ def declared_profile(paper: papers.Paper, profile: str) -> papers.Profile:
     return by_name[profile]
 
 
+def cost(slug: str, profile: str) -> papers.Profile:
+    """Return what a run costs by its declaration: minutes and memory.
+
+    Raises:
+        UsageError: unknown chapter or profile.
+    """
+    return declared_profile(papers.load(slug), profile)
+
+
 def notebook_hash(notebook: NotebookNode) -> str:
     """Return the hash of a chapter's code cells as syntax trees, in order."""
     return digest([notebooks.syntax(cell.source) for cell in notebooks.code_cells(notebook)])
@@ -283,6 +292,16 @@ def module_hashes(names: set[str], *, package: Path | None = None) -> dict[str, 
             found[module], reached = _module(path, module, stamp.st_mtime_ns, stamp.st_size)
             waiting += reached
     return dict(sorted(found.items()))
+
+
+def is_ours(name: str) -> bool:
+    """Say whether a dotted name belongs to this package.
+
+    Example:
+        >>> is_ours("common.papers"), is_ours("commonmark")
+        (True, False)
+    """
+    return _within(name, ("common",))
 
 
 def _within(module: str, packages: tuple[str, ...]) -> bool:

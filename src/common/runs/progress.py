@@ -1,10 +1,11 @@
 """Progress of runs: a live table in a terminal, plain lines elsewhere."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -12,6 +13,9 @@ from common.runs.results import Listener, Progress
 
 # a run without news still says every so often that it lives
 _LINE_EVERY_S = 15.0
+# up to so many runs each has a row or lines of its own; of more, only those that run or failed
+_FEW = 20
+_STATES = ("done", "cached", "failed", "running", "elsewhere", "waiting")
 
 
 def duration(seconds: float | None) -> str:
@@ -46,49 +50,131 @@ def remaining(progress: Progress) -> float | None:
     return max(0.0, progress.estimate - (elapsed(progress) or 0.0))
 
 
-class _Board:
-    """The states of all chapters, drawn anew at each refresh so that the clocks go on."""
+def left(progress: Progress) -> str:
+    """Write what is left of a run; one that takes longer than expected says so.
+
+    Example:
+        >>> left(Progress("a", "quick", state="running", estimate=5.0))
+        'about 5.0 s left'
+    """
+    seconds = remaining(progress)
+    if seconds is None:
+        return ""
+    if seconds == 0.0:
+        return f"longer than the {duration(progress.estimate)} expected"
+    return f"about {duration(seconds)} left"
+
+
+class Tally:
+    """The states of all runs, and what that says of the whole."""
 
     def __init__(self) -> None:
         self.states: dict[str, Progress] = {}
+        self._since: float | None = None
 
-    def __rich__(self) -> Table:
+    def take(self, progress: Progress) -> None:
+        """Take note of one run."""
+        if self._since is None and progress.state == "running":
+            self._since = time.monotonic()
+        self.states[progress.id or progress.slug] = progress
+
+    @property
+    def counts(self) -> str:
+        """How many runs are in which state.
+
+        Example:
+            >>> tally = Tally()
+            >>> tally.take(Progress("a", "quick", state="done", id="1"))
+            >>> tally.take(Progress("a", "quick", id="2"))
+            >>> tally.counts
+            '1 done, 1 waiting of 2'
+        """
+        found = Counter(one.state for one in self.states.values())
+        parts = [f"{found[state]} {state}" for state in _STATES if found[state]]
+        return f"{', '.join(parts)} of {len(self.states)}"
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until all are done, at the pace so far; None before the first is."""
+        finished = sum(one.state in ("done", "failed") for one in self.states.values())
+        open_runs = sum(
+            one.state in ("waiting", "running", "elsewhere") for one in self.states.values()
+        )
+        if not finished or not open_runs or self._since is None:
+            return None
+        return (time.monotonic() - self._since) / finished * open_runs
+
+    @property
+    def line(self) -> str:
+        """The whole in one line."""
+        seconds = self.left_s
+        return self.counts + ("" if seconds is None else f", about {duration(seconds)} left")
+
+
+class _Board:
+    """The runs as a table, drawn anew at each refresh so that the clocks go on."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __rich__(self) -> Group:
         table = Table(box=None, pad_edge=False)
-        for name in ("chapter", "profile", "state", "cell", "elapsed", "left"):
+        for name in ("chapter", "profile", "run", "state", "cell", "elapsed", ""):
             table.add_column(name)
-        for state in self.states.values():
+        states = list(self._tally.states.values())
+        if len(states) > _FEW:
+            failed = [one for one in states if one.state == "failed"][-_FEW:]
+            states = [one for one in states if one.state == "running"] + failed
+        for state in states:
             cell = f"{state.cell}/{state.cells}" if state.cells else ""
             table.add_row(
                 state.slug,
                 state.profile,
+                state.id[:8],
                 state.state,
                 cell,
                 duration(elapsed(state)),
-                duration(remaining(state)),
+                left(state),
             )
-        return table
+        return Group(table, self._tally.line) if len(self._tally.states) > 1 else Group(table)
 
 
 class _Lines:
-    """One line when a run starts, then now and then, and one when it ends."""
+    """Lines for a log: of few runs what each does, of many the whole now and then."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, tally: Tally) -> None:
         self._console = console
+        self._tally = tally
         self._said: dict[str, float] = {}
 
     def __call__(self, progress: Progress) -> None:
+        many = len(self._tally.states) > _FEW
+        if progress.state == "failed" or not many:
+            self._one(progress)
+        if many and self._due("", progress.state == "running"):
+            self._print(self._tally.line)
+
+    def _due(self, name: str, running: bool) -> bool:
         now = time.monotonic()
-        last = self._said.get(progress.slug)
+        last = self._said.get(name)
+        if last is not None and now - last < _LINE_EVERY_S and (running or not name):
+            return False
+        self._said[name] = now
+        return True
+
+    def _one(self, progress: Progress) -> None:
         running = progress.state == "running"
-        if progress.state == "waiting" or (
-            running and last is not None and now - last < _LINE_EVERY_S
-        ):
+        if progress.state == "waiting" or not self._due(progress.id or progress.slug, running):
             return
-        self._said[progress.slug] = now
         where = f" cell {progress.cell}/{progress.cells}" if running else ""
-        time_text = duration(elapsed(progress))
-        left = f", about {duration(remaining(progress))} left" if running else ""
-        line = f"{progress.slug} {progress.profile}: {progress.state}{where}, {time_text}{left}"
+        rest = f", {left(progress)}" if running and left(progress) else ""
+        run = f" {progress.id[:8]}" if len(self._tally.states) > 1 and progress.id else ""
+        self._print(
+            f"{progress.slug} {progress.profile}{run}: {progress.state}{where}, "
+            f"{duration(elapsed(progress))}{rest}"
+        )
+
+    def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -100,15 +186,17 @@ def shown(console: Console) -> Iterator[Listener]:
         console: where; a live table if it is a terminal.
 
     Yields:
-        A listener for :func:`common.runs.execute_all`.
+        A listener for :func:`common.runs.engine.execute_plans`.
     """
+    tally = Tally()
     if not console.is_terminal:
-        yield _Lines(console)
+        lines = _Lines(console, tally)
+
+        def tell(progress: Progress) -> None:
+            tally.take(progress)
+            lines(progress)
+
+        yield tell
         return
-    board = _Board()
-    with Live(board, console=console, refresh_per_second=4):
-
-        def listen(progress: Progress) -> None:
-            board.states[progress.slug] = progress
-
-        yield listen
+    with Live(_Board(tally), console=console, refresh_per_second=4):
+        yield tally.take

@@ -34,15 +34,17 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one chapter stands.
+    """Where one run stands.
 
     Args:
         slug, profile: the run.
-        state: ``waiting``, ``running``, ``cached``, ``done`` or ``failed``.
+        state: ``waiting``, ``elsewhere`` (another process makes it), ``running``, ``cached``,
+            ``done`` or ``failed``.
         cell, cells: the code cell that runs, of how many; 0 before the first.
         started: :func:`time.monotonic` at the start; None while waiting.
         seconds: elapsed at the end; None before.
         estimate: expected wall time in seconds.
+        id: of the run; empty where it could not be planned.
     """
 
     slug: str
@@ -53,6 +55,7 @@ class Progress:
     started: float | None = None
     seconds: float | None = None
     estimate: float | None = None
+    id: str = ""
 
 
 Listener = Callable[[Progress], None]

@@ -1,12 +1,13 @@
 """The folders of runs: ``_build/runs/<slug>/<id>`` holds complete runs only.
 
-A run is made in ``.<id>-<pid>`` beside them and renamed when it is complete, so that whatever
-stops a build leaves either a whole run or none.
+A run is made in ``.<id>-<machine>-<pid>`` beside them and renamed when it is complete, so that
+whatever stops a build leaves either a whole run or none.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 from pathlib import Path
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 
 WORK = ".work"
 NOTEBOOK = "notebook.ipynb"
+FAILED = "failed"
 RECORDS = "records.parquet"
 RESULTS = (RECORDS, "verdicts.json", "audit.json", "arrays.npz")
-_TEMPORARY = re.compile(r"\.[\w-]+-(\d+)(\.old)?$")
+# machines that share a disk must not take each other's processes for their own
+_MACHINE = sha256(platform.node())[:6]
+_TEMPORARY = re.compile(rf"\.[\w-]+-{_MACHINE}-(\d+)(\.old)?$")
 
 
 def runs_dir(slug: str) -> Path:
@@ -39,12 +43,25 @@ def temporary(slug: str, run_id: str) -> Path:
     Raises:
         ReplicateError: the folder cannot be made.
     """
-    folder = runs_dir(slug) / f".{run_id}-{os.getpid()}"
+    folder = runs_dir(slug) / f".{run_id}-{_MACHINE}-{os.getpid()}"
     with storage(folder):
         if folder.exists():
             shutil.rmtree(folder)
         (folder / WORK).mkdir(parents=True)
     return folder
+
+
+def check_writable(slug: str) -> None:
+    """See that runs can be written, before hours are spent on them.
+
+    Raises:
+        ReplicateError: they cannot.
+    """
+    folder = temporary(slug, "check")
+    try:
+        write_text(folder / "check", "")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep(slug: str) -> None:
