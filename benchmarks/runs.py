@@ -173,12 +173,16 @@ def main() -> None:
         ("1,000 points validated, dry run", planned, "s", 3.0, "at most"),
         ("memory of the coordinator, 1,000 runs", memory, "MB", 300.0, "at most"),
     ]
+    missed = []
     for name, value, unit, bar, rule in rows:
         verdict = ""
         if bar is not None:
             met = value >= bar if rule == "at least" else value <= bar
+            missed += [] if met else [name]
             verdict = f"   {'met' if met else 'MISSED'} ({rule} {bar:g})"
         print(f"{name:42s} {value:9.2f} {unit}{verdict}", flush=True)
+    if missed:
+        raise SystemExit(f"missed: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import psutil
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from common.runs import notebooks
+from common.runs import kernel, notebooks
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -115,6 +115,7 @@ def execute(request: Request, report: Reporter) -> None:
             kernel_name="python3",
             cwd=request.folder,
             progress_bar=False,
+            config=kernel.CLIENT,
         )
     except PapermillExecutionError as error:
         trace = [_COLOUR.sub("", line) for line in error.traceback or []]

@@ -7,16 +7,23 @@ is forked first, waits, and becomes a kernel when it is told where to listen.
 import asyncio
 import json
 import os
+import queue
 import signal
+import socket
 import sys
+import time
 from importlib.metadata import EntryPoint
 from typing import Any, ClassVar
 
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from traitlets.config import Config
 
 _NAME = "replicate-forked"
-_ENDING_POLLS, _ENDING_POLL_S = 20, 0.005
+_POLL_S = 0.005
+_STARTING_POLLS, _ENDING_POLLS = 4000, 20
+_CONTROL_S = 1.0
 _LAUNCHER = "ipykernel_launcher"
 
 
@@ -76,6 +83,37 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class PromptClient(AsyncKernelClient):
+    """Finds a kernel ready as soon as it answers on both channels that carry outputs.
+
+    The base class waits a fifth of a second for silence, which a kernel that was preloaded has
+    had time to need.
+    """
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers and what it publishes arrives.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            RuntimeError: it died, or does not answer in time.
+        """
+        end = time.monotonic() + (timeout or 60)
+        while time.monotonic() < end:
+            self.kernel_info()
+            try:
+                reply = await self.get_shell_msg(timeout=1)
+                if reply["header"]["msg_type"] == "kernel_info_reply":
+                    self._handle_kernel_info_reply(reply)
+                    await self.get_iopub_msg(timeout=0.2)
+                    return
+            except queue.Empty:
+                if not await self.is_alive():
+                    raise RuntimeError("the kernel died before it answered") from None
+        raise RuntimeError(f"the kernel did not answer within {timeout or 60:g} s")
+
+
 class ForkedProvisioner(LocalProvisioner):
     """Starts the process that was forked beforehand instead of a new one."""
 
@@ -94,7 +132,7 @@ class ForkedProvisioner(LocalProvisioner):
         for _ in range(_ENDING_POLLS if self._ending else 0):
             if self.waiting.poll() is not None:
                 break
-            await asyncio.sleep(_ENDING_POLL_S)
+            await asyncio.sleep(_POLL_S)
         return await super().poll()
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
@@ -106,7 +144,21 @@ class ForkedProvisioner(LocalProvisioner):
         self.process = self.waiting  # type: ignore[assignment]
         self.pid = self.pgid = self.waiting.pid
         self.cwd = options.get("cwd")
+        await self._listening()
         return self.connection_info
+
+    async def _listening(self) -> None:
+        """Wait until the kernel has opened the last of its ports.
+
+        A client that knocks before waits a tenth of a second before it tries again.
+        """
+        port = int(self.connection_info["hb_port"])
+        host = str(self.connection_info["ip"])
+        for _ in range(_STARTING_POLLS):
+            with socket.socket() as knock:
+                if knock.connect_ex((host, port)) == 0 or self.waiting.poll() is not None:
+                    return
+            await asyncio.sleep(_POLL_S)
 
 
 def fork() -> Forked | None:
@@ -142,6 +194,10 @@ def offer(process: Forked) -> None:
     factory.default_provisioner_name = _NAME
 
 
+# what a notebook client needs to use the prompt client
+CLIENT = Config({"KernelManager": {"client_class": f"{__name__}.{PromptClient.__name__}"}})
+
+
 def become() -> None:
     """Wait for a command, then be a kernel until it is shut down.
 
@@ -163,3 +219,8 @@ def become() -> None:
         sys.modules["torch"].default_generator.seed()
     sys.argv = [_LAUNCHER, *told["arguments"]]
     IPKernelApp.launch_instance(told["arguments"])
+    # the thread that heard the request to end still reports; were it left to the end of the
+    # process, that would close the channel to which it reports first, and wait for it in vain
+    control = IPKernelApp.instance().control_thread
+    if control is not None:
+        control.join(timeout=_CONTROL_S)

@@ -6,6 +6,7 @@ with every run it started, when the process that started it is gone.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -49,6 +50,9 @@ def preload(names: list[str]) -> str | None:
     for name in names:
         with suppress(Exception):
             importlib.import_module(name)
+    # what is loaded stays: collecting garbage in a fork would walk, and copy, all of it each time
+    gc.collect()
+    gc.freeze()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "importing its modules initialises CUDA; do that in a function, not at import"
