@@ -201,7 +201,7 @@ def test_the_python_of_the_page_compiles_and_scales_a_cluster(checkout):
         tree = ast.parse(block)
         modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert modules & {"dask_jobqueue", "dask_kubernetes.operator"}
-        (told,) = re.findall(r'print\(f"(replicate [^"]*)"\)', block)
+        (told,) = re.findall(r'print\(\s*f"(replicate [^"]*)"\s*\)', block)
         check(shlex.split(told.replace("{cluster.scheduler_address}", "tcp://h:1")), checkout)
 
 

@@ -46,7 +46,10 @@ def local(*, jobs: int, gpus: int = 0, dashboard: bool = False) -> Iterator[Clie
             processes=False,
             memory_limit=0,
             resources={"GPU": gpus} if gpus else None,
-            dashboard_address="127.0.0.1:0" if dashboard else None,
+            # without an address both would listen to the whole network
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": dashboard},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
