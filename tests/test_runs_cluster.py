@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,8 @@ from distributed import Client
 
 from common import records
 from common.errors import ReplicateError, UsageError
-from common.runs import engine, keys, store
-from toy_book import add_paper
+from common.runs import cluster as clusters, engine, keys, store
+from toy_book import add_paper, wait_for
 
 # runs wait while the file `wait` exists; every start leaves a mark
 SLOW = """\
@@ -27,6 +28,7 @@ loss = "dice"  # of the mask
 # %%
 import os
 import time
+import urllib.request
 from pathlib import Path
 
 from common.runs import session
@@ -40,14 +42,6 @@ recorder = run.recorder("phantom")
 recorder.add("score", float(n_cases), arm="one", case="i", cluster="p")
 run.save(recorder.frame())
 """
-
-
-def wait_for(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)
-    return found
 
 
 def free_port() -> int:
@@ -292,3 +286,14 @@ def test_a_gpu_of_a_worker_is_lent_to_one_run_at_a_time(cluster, book, tmp_path,
         run = store.lookup("toy", plan.id)
         assert (run["gpu"], run["gpu_peak_memory_mb"]) == ("Toy GPU", 0.0)
         assert run["gpu_s"] >= 0
+
+
+@pytest.mark.parametrize("dashboard", [False, True])
+def test_a_local_cluster_listens_to_this_machine_alone(dashboard):
+    with clusters.local(jobs=1, dashboard=dashboard) as client:
+        connections = psutil.Process().net_connections(kind="inet")
+        open_to = {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
+        assert open_to == {"127.0.0.1"}
+        if dashboard:
+            with urllib.request.urlopen(clusters.dashboard(client), timeout=20) as answer:
+                assert answer.status == 200

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -15,7 +14,7 @@ import pytest
 from common import paths, records
 from common.errors import ReplicateError
 from common.runs import coordinator, engine, execute, execute_all, plan, provenance, store
-from toy_book import add_paper, add_run, edit, hear_interrupts
+from toy_book import add_paper, add_run, edit, hear_interrupts, small_disk, wait_for
 
 FAILING = """\
 # %% tags=["parameters"]
@@ -81,13 +80,6 @@ def toy(ran, book):
 def temporary_folders(root):
     found = (root / "_build/runs").glob("*/.*")
     return [path for path in found if path.is_dir() and path.name != ".locks"]
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def outputs(path):
@@ -275,12 +267,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(book, monkeypatch, fa
 
 def test_a_disk_that_fills_during_a_run_fails_the_run_and_leaves_no_half_of_it(book):
     add_paper(book)
-    (book / "_build").mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=96k", "tmpfs", str(book / "_build")]
-    if mount is None or subprocess.run([mount, *options], check=False).returncode:
-        pytest.skip("a small disk can be made by the superuser only")
-    try:
+    with small_disk(book / "_build", "96k"):
         edit(
             book / "notebooks/toy.py",
             "rng = np.random.default_rng(3)",
@@ -291,8 +278,6 @@ def test_a_disk_that_fills_during_a_run_fails_the_run_and_leaves_no_half_of_it(b
         assert result.folder is None
         assert store.complete("toy") == []
         assert temporary_folders(book) == []
-    finally:
-        subprocess.run(["umount", "-l", str(book / "_build")], check=True)
 
 
 def test_threads_of_a_run_are_limited_and_told(ran):

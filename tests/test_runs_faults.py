@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from common import records
 from common.errors import UsageError
 from common.runs import engine, gpus, keys, store
 from common.runs.locks import RunLock
-from toy_book import add_paper
+from toy_book import add_paper, hear_interrupts, small_disk, wait_for
 
 HEAD = """\
 # %% tags=["parameters"]
@@ -57,13 +56,6 @@ def book_with(book, body):
 def starts(book, number):
     path = book / f"started-{number}"
     return path.read_text().split() if path.is_file() else []
-
-
-def wait_for(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def valid(plan):
@@ -154,19 +146,12 @@ def test_equal_plans_are_made_once_and_have_one_result_each(book):
 
 def test_a_disk_that_is_full_fails_runs_and_leaves_no_half_of_one(book):
     plans = book_with(book, "# %%\n(run.folder / 'big').write_bytes(bytes(150_000))\n")
-    (book / "_build").mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=128k", "tmpfs", str(book / "_build")]
-    if mount is None or subprocess.run([mount, *options], check=False).returncode:
-        pytest.skip("a small disk can be made by the superuser only")
-    try:
+    with small_disk(book / "_build", "128k"):
         results = engine.execute_plans(plans, jobs=1)
         assert all("No space left on device" in result.error for result in results)
         assert store.complete("toy") == []
         left = [path.name for path in store.runs_dir("toy").iterdir()]
         assert [name for name in left if re.match(r"\.[0-9a-f]{16}", name)] == []
-    finally:
-        subprocess.run(["umount", "-l", str(book / "_build")], check=True)
     results = engine.execute_plans(plans, jobs=1)
     assert [result.error for result in results] == [None] * 3
 
@@ -193,7 +178,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_the_next_resumes(book):
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=hear_interrupts,
     )
     wait_for(lambda: starts(book, 3), "the third run")
     process.send_signal(signal.SIGINT)

@@ -132,6 +132,16 @@ def test_seeds_count_from_the_profiles_seed(toy, book):
     assert seeds == [20, 21, 22]
 
 
+def test_runs_that_train_several_seeds_share_none(book):
+    path = add_paper(book)
+    edit(path, "n_cases = 4", "seed = 3  # first\nn_seeds = 2  # trainings\nn_cases = 4")
+    points = found(keys.planner("toy"), parameters={"n_seeds": [2, 5]}, seeds=3)
+    assert [(one["n_seeds"], one["seed"]) for one in points] == [
+        *((2, seed) for seed in (3, 5, 7)),
+        *((5, seed) for seed in (3, 8, 13)),
+    ]
+
+
 def test_seeds_need_a_parameter_of_that_name(book):
     add_paper(book)
     with pytest.raises(UsageError, match="toy has no parameter `seed`"):

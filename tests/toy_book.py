@@ -1,10 +1,16 @@
 """A miniature book in a temporary folder: one paper without data, a quick notebook."""
 
+import shutil
 import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from common import paths, records
 from common.runs import keys, store
@@ -170,3 +176,26 @@ def hear_interrupts() -> None:
     that.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for(condition: Callable[[], Any], what: str = "it", seconds: float = 60) -> Any:
+    """Wait until a condition holds, and return what it returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Put a disk of a given size in a folder's place, or skip the test where that is forbidden."""
+    folder.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if mount is None or subprocess.run([mount, *options], check=False).returncode:
+        pytest.skip("a small disk can be made by the superuser only")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

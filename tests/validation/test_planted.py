@@ -122,10 +122,6 @@ def test_the_summary_counts_claims_and_families():
     assert found.loc[("y", "none"), "contradicted"] == 0.5
 
 
-@pytest.mark.skipif(
-    not (archive.folder() / "run.json").exists(),
-    reason="no archived validation run yet: `make validate` writes it",
-)
 def test_the_archived_chapters_have_few_false_verdicts():
     table = archive.read("planted")
     families = table[table["claim"] == "any of the family"]

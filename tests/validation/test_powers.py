@@ -40,10 +40,6 @@ def test_tests_that_are_not_in_the_register_are_left_out():
     assert compare([Design("no_such", Scenario("dice", 20, 0.2))], n=2, seed=0).empty
 
 
-@pytest.mark.skipif(
-    not (archive.folder() / "run.json").exists(),
-    reason="no archived validation run yet: `make validate` writes it",
-)
 def test_archived_power_is_within_five_points_of_the_plan():
     table = archive.read("power")
     promised = table[table["promised"]]
