@@ -121,6 +121,36 @@ display.describe(
 )
 
 # %% [markdown]
+# How wrong counting patches is depends on how alike the patches of one patient are.
+# With patients all alike (0) both tests are honest; 2.3 is the spread of the released predictions.
+
+# %% tags=["nbval-skip", "hide-input", "only-shows"]
+from common import explorer
+
+explorer.explore(
+    lambda patient_sd: figures.p_value_histogram(
+        {
+            name: calibration.null_p_values(
+                60,
+                rng=np.random.default_rng(seed),
+                patient_sd=patient_sd,
+                config_patient_sd=patient_sd / 2.3,
+                run_sd=0.0,
+            )[column]
+            for name, column in (
+                ("counting patches", "naive"),
+                ("counting patients", "clustered"),
+            )
+        }
+    ),
+    (0.0, 0.5, 1.0, 1.6, 2.3),
+    label="Spread of patients (logits)",
+    alt="Two histograms of p-values of studies without an effect.",
+    caption="The same two tests at other spreads of the patients.",
+    start=4,
+)
+
+# %% [markdown]
 # ## The data
 #
 # The images are those of the ICPR 2014 contest {cite:p}`hobson2016hep2`: 252 sera, four specimen images each, cut into 15 overlapping patches.
@@ -139,7 +169,7 @@ display.table(
 )
 
 # %% [markdown]
-# Since the images cannot be shipped, the networks of this chapter train on a **phantom**: generated specimens with the same pattern frequencies, the same nesting of patches in specimens in patients, and patient effects on brightness, pattern strength, cell size and blur.
+# Since the images cannot be shipped, the networks of this chapter train on a {term}`phantom`: generated specimens with the same pattern frequencies, the same nesting of patches in specimens in patients, and patient effects on brightness, pattern strength, cell size and blur.
 # It keeps the structure that the claims need; it does not keep the look of real cells.
 # Nothing that is found on it speaks of patients.
 
@@ -285,6 +315,31 @@ print(
     f"{history.groupby(['seed', 'fold', 'training']).ngroups} trainings, {len(records):,} records"
 )
 
+# %% [markdown]
+# No patient may lie in two folds, and no image of one fold may be a copy of an image of another:
+
+# %% tags=["nbval-skip", "only-shows"]
+from common import splits
+from common.datasets.cases import Cases
+
+print(
+    *(
+        splits.check(
+            Cases.of(
+                phantom.patches.rename(columns={"patient": "cluster"}),
+                phantom.image,
+            ),
+            experiment.deal_folds(
+                phantom.patches["patient"].to_numpy(),
+                n_folds=n_folds,
+                seed=number,
+            ),
+        ).text
+        for number in seeds
+    ),
+    sep="\n",
+)
+
 # %% tags=["nbval-skip", "hide-input"]
 shown = history[
     history["metric"].isin(["mask_weight", "label_weight", "intensity_weight"])
@@ -401,7 +456,7 @@ display.describe(
 #
 # Take the pair with the largest printed gap in pattern accuracy: Dice against BCE, both with 30 epochs and α = 0.06.
 # The ladder climbs from a test that counts patches to tests that count what is independent.
-# McNemar's test on patches {cite:p}`demsar2006statistical` asks if two labels on the same patch differ more often one way than the other; its clustered form lets patients, not patches, vary {cite:p}`obuchowski1998clustered,durkalski2003clustered`; the sign-flip test swaps the two methods for whole patients; the corrected t-test {cite:p}`nadeau2003inference` treats each fold as one training and allows for the overlap of training sets.
+# {term}`McNemar's test` on patches {cite:p}`demsar2006statistical` asks if two labels on the same patch differ more often one way than the other; its clustered form lets patients, not patches, vary {cite:p}`obuchowski1998clustered,durkalski2003clustered`; the sign-flip test swaps the two methods for whole patients; the corrected t-test {cite:p}`nadeau2003inference` treats each fold as one training and allows for the overlap of training sets.
 
 # %% tags=["nbval-skip"]
 six = study.load(results, rng=np.random.default_rng([seed, 2]))
@@ -513,7 +568,7 @@ display.table(
 # ### Verdicts
 #
 # Each claim of `paper.yml` is judged on every layer that exists, with the test and margin that were declared there.
-# The corrected t-test decides between configurations of the release: a configuration was trained once per fold, and a claim about configurations has to allow for another training.
+# The {term}`corrected t-test <corrected resampled t-test>` decides between configurations of the release: a configuration was trained once per fold, and a claim about configurations has to allow for another training.
 # On the phantom, patients and seeds are crossed, and a quasi-t test lets both vary.
 
 # %% tags=["nbval-skip"]
@@ -654,9 +709,18 @@ print(
 #
 # ## Exercises
 #
-# **1. Find the copied column.** Fig. 6 holds a column that belongs to another figure. Find it in the printed numbers alone.
+# ````{exercise} Find the copied column
+# :label: hep2-copied-column
+#
+# Fig. 6 holds a column that belongs to another figure.
+# Find it in the printed numbers alone.
+# ````
+#
+# ````{solution-start} hep2-copied-column
+# :class: dropdown
+# ````
 
-# %% tags=["hide-cell"]
+# %%
 folds = hep2_audit.printed(paper).query("fold != 'Mean'")
 columns = folds.pivot(
     index=["figure", "fold"], columns="metric", values="printed"
@@ -664,9 +728,21 @@ columns = folds.pivot(
 print(columns[columns.duplicated(keep=False)].to_string())
 
 # %% [markdown]
-# **2. Make the patients alike.** At which spread of the patient effects does the naive McNemar test become honest? Change `patient_sd` of the prediction phantom.
+# ````{solution-end}
+# ````
+#
+# ````{exercise} Make the patients alike
+# :label: hep2-alike-patients
+#
+# At which spread of the patient effects does the naive McNemar test become honest?
+# Change `patient_sd` of the prediction phantom.
+# ````
+#
+# ````{solution-start} hep2-alike-patients
+# :class: dropdown
+# ````
 
-# %% tags=["hide-cell"]
+# %%
 for patient_sd in (2.3, 1.0, 0.0):
     alike = {
         "patient_sd": patient_sd,
@@ -679,9 +755,21 @@ for patient_sd in (2.3, 1.0, 0.0):
     )
 
 # %% [markdown]
-# **3. Balance three tasks by hand.** With α = 0 every gradient should end up equally long, whatever its task. Follow the weights of three fixed gradient lengths.
+# ````{solution-end}
+# ````
+#
+# ````{exercise} Balance three tasks by hand
+# :label: hep2-three-tasks
+#
+# With α = 0 every gradient should end up equally long, whatever its task.
+# Follow the weights of three fixed gradient lengths.
+# ````
+#
+# ````{solution-start} hep2-three-tasks
+# :class: dropdown
+# ````
 
-# %% tags=["hide-cell"]
+# %%
 w, lengths = torch.ones(3, requires_grad=True), torch.tensor([0.5, 1.0, 4.0])
 optimiser = torch.optim.Adam([w], lr=0.025)
 for _ in range(400):
@@ -690,6 +778,10 @@ for _ in range(400):
     optimiser.step()
     w.data *= 3 / w.data.sum()
 print("weighted lengths:", [round(x, 2) for x in (w * lengths).tolist()])
+
+# %% [markdown]
+# ````{solution-end}
+# ````
 
 # %% [markdown]
 # ## Run it yourself
@@ -719,3 +811,9 @@ print("weighted lengths:", [round(x, 2) for x in (w * lengths).tolist()])
 
 # %% tags=["nbval-skip", "remove-input"]
 chapterpage.provenance(run, archive)
+
+# %% [markdown]
+# How to cite it:
+
+# %% tags=["nbval-skip", "remove-input", "only-shows"]
+chapterpage.cite(paper)

@@ -71,3 +71,12 @@ def test_the_banner_names_the_source_and_marks_commands():
     shown = chapterpage.source_banner("phantom", "Bring the files: `replicate data fetch x`.")
     assert shown.plain == "phantom: Bring the files: `replicate data fetch x`."
     assert "<code>replicate data fetch x</code>" in shown.html
+
+
+def test_citation_names_paper_chapter_and_files_and_shows_hostile_text_as_text(paper):
+    hostile = paper.model_copy(update={"title": "<script>x</script>", "doi": "10.1000/1"})
+    shown = chapterpage.cite(hostile)
+    assert "<script" not in shown.html
+    assert 'href="https://doi.org/10.1000/1"' in shown.html
+    assert f"/notebooks/{paper.slug}.ipynb" in shown.html
+    assert str(paper.year) in shown.plain

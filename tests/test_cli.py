@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ COMMANDS = [
     "new",
     "serve",
 ]
+DATA_COMMANDS = ["status", "describe", "where", "fetch", "verify", "schema"]
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def answer(*args):
 
 @pytest.mark.parametrize(
     "command",
-    [[], *([name] for name in COMMANDS), *(["data", n] for n in ("status", "fetch", "verify"))],
+    [[], *([name] for name in COMMANDS), *(["data", n] for n in DATA_COMMANDS)],
 )
 def test_every_command_explains_itself_with_an_example(command):
     result = replicate(*command, "--help")
@@ -81,6 +83,8 @@ def test_every_command_explains_itself_with_an_example(command):
         (["new", "toy"], "exists"),
         (["new", "Toy_2"], "must be lower-case letters"),
         (["data", "status", "toi"], "toi"),
+        (["data", "describe", "toi"], "toi"),
+        (["data", "fetch", "toi"], "toi"),
     ],
 )
 def test_a_request_that_cannot_be_meant_ends_with_2_and_one_message(toy, args, message):
@@ -227,6 +231,80 @@ def test_build_of_chosen_chapters_leaves_the_others_alone(book, toy, site):
     assert not store.runs_dir("other").exists()
 
 
+@pytest.fixture
+def printing(site):
+    """Takes the place of Chromium and keeps what it was to print."""
+    site.printing = ModuleType("common.site.printing")
+    site.printing.printed = []
+
+    def print_book(html, target):
+        site.printing.printed.append((html, target))
+        return 7
+
+    site.printing.require_browser = lambda: "chromium"
+    site.printing.print_book = print_book
+    return site.printing
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        (["--pdf"], "_build/book.pdf"),
+        (["--pdf", "--only", "toy"], "_build/book.pdf"),
+        (["--only", "toy", "--pdf", "out/a book.pdf"], "out/a book.pdf"),
+        (["--pdf=b.pdf"], "b.pdf"),
+    ],
+)
+def test_build_prints_the_book_where_it_is_told_to(book, toy, printing, monkeypatch, args, name):
+    monkeypatch.chdir(book)
+    add_run("toy")
+    result = replicate("build", *args)
+    assert result.exit_code == 0, result.output
+    ((html, target),) = printing.printed
+    assert html == book / "_build/html"
+    assert target.absolute() == book / name
+    assert f"the book (7 pages of the site) is printed to {target}" in result.stdout
+
+
+def test_build_prints_nothing_unless_asked(toy, printing):
+    add_run("toy")
+    assert replicate("build").exit_code == 0
+    assert printing.printed == []
+
+
+def test_build_that_cannot_print_ends_before_any_chapter_runs(toy, monkeypatch):
+    from common.site import printing
+
+    monkeypatch.setattr(printing, "NAMES", ())
+    monkeypatch.setattr(printing, "_playwright_browser", lambda: False)
+    result = replicate("build", "--pdf")
+    assert result.exit_code == 1
+    assert "printing needs Chromium" in result.stderr
+    assert "apt-get install chromium" in result.stderr
+    assert result.stdout == ""
+    assert not paths.build_dir().exists()
+
+
+@pytest.mark.browser
+def test_build_makes_a_pdf(book, toy):
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("no Chromium on the path; on Debian: apt-get install chromium")
+    add_run("toy")
+    (book / "_config.yml").write_text(
+        "title: Toy\nexecute: {execute_notebooks: 'off'}\nonly_build_toc_files: true\n"
+    )
+    (book / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters: [{file: notebooks/toy}]\n"
+    )
+    (book / "book/index.md").write_text("# Toy book\n\nHello.\n")
+    result = replicate("build", "--pdf")
+    assert result.exit_code == 0, result.output
+    assert "the book (2 pages of the site) is printed to" in result.stdout
+    pdf = (book / "_build/book.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/Title (Toy)" in pdf
+
+
 def test_sync_writes_the_pair_and_check_finds_it_out_of_sync(book, toy):
     assert replicate("sync").stdout == "toy: written\n"
     assert replicate("sync", "toy").stdout == "toy: unchanged\n"
@@ -250,7 +328,7 @@ def test_archive_says_where_and_refuses_a_stale_run(toy):
 def test_data_status_prints_json_of_every_manifest(book):
     (book / "data_manifests/datasets/toy-data.yml").write_text(
         "dataset: toy-data\ntitle: Toy\nversion: '1'\ntask: [toy]\nmodality: none\n"
-        "access: generated\ncitation: none\nlicence: {name: none, checked: read}\n"
+        "access: generated\ncitation: none\nlicence: {name: none, checked: memory}\n"
         "used_by: [toy]\nfaithfulness: none\n"
     )
     (status,) = answer("data", "status", "--json")

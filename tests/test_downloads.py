@@ -1,184 +1,394 @@
 import errno
 import hashlib
-import io
-import tarfile
-import threading
-import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
+import json
+import time
 
 import pytest
 
-from common import downloads
-from common.downloads import fetch_file, mismatch, require_room, unpack
+from common import disk, downloads, integrity
+from common.downloads import Patience, fetch_file
 from common.errors import ReplicateError
 from common.manifest_schema import File
+from web_server import serving
 
-BODY = b"case,score\n1,0.5\n" * 1000
-
-
-def listed(path: str = "sub folder/a.csv", body: bytes = BODY, unpack: str | None = None) -> File:
-    return File(path=path, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(), unpack=unpack)
-
-
-class Answers(BaseHTTPRequestHandler):
-    """Answers each address in one way, right or wrong."""
-
-    def do_GET(self):
-        kind = self.path.strip("/")
-        body = {"whole": BODY, "short": BODY[:500], "other": BODY[:-1] + b"x"}.get(kind, b"")
-        self.send_response(200 if body else 404)
-        self.send_header("Content-Length", str(len(BODY) if kind == "short" else len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
+BODY = bytes(range(256)) * 2000
+SUM = hashlib.sha256(BODY).hexdigest()
+OTHER = BODY[:-1] + b"x"
+HALF = len(BODY) // 2
+HASTY = Patience(connect_s=2, read_s=0.3, retries=2, backoff_s=0.01)
 
 
-@pytest.fixture(scope="module")
+def listed(body: bytes = BODY, **changes: object) -> File:
+    known = {"path": "sub folder/a.bin", "bytes": len(body), "sha256": SUM}
+    return File.model_validate(known | changes)
+
+
+@pytest.fixture
 def server():
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}"
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
-def everything_below(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "sub folder" / "a.bin"
 
 
-def test_a_download_with_the_right_checksum_is_put_in_place(tmp_path, server):
-    target = tmp_path / "sub folder" / "a.csv"
-    fetch_file(listed(), target, [f"{server}/whole"])
+def fetch(target, *sources, file=None, **how):
+    fetch_file(file or listed(), target, sources, patience=HASTY, **how)
+
+
+def refusal(target, *sources, **how) -> str:
+    with pytest.raises(ReplicateError) as raised:
+        fetch(target, *sources, **how)
+    return str(raised.value)
+
+
+def names(target) -> list[str]:
+    folder = target.parent
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def kept(target):
+    return target.with_name(f".{SUM}.part")
+
+
+def test_a_download_with_the_right_checksum_is_put_in_place(target, server):
+    fetch(target, server.add("/a", BODY, etag='"1"'))
     assert target.read_bytes() == BODY
-    assert everything_below(tmp_path) == [target]
+    assert names(target) == ["a.bin"]
+
+
+def test_a_chunked_answer_without_a_length_is_read(target, server):
+    fetch(target, server.add("/a", BODY, chunked=True))
+    assert target.read_bytes() == BODY
+
+
+def test_an_empty_file_is_fetched(target, server):
+    empty = listed(b"", sha256=hashlib.sha256(b"").hexdigest())
+    fetch(target, server.add("/a", b"", etag='"1"'), file=empty)
+    assert target.read_bytes() == b""
+    assert names(target) == ["a.bin"]
+
+
+def test_bytes_are_stored_as_they_come_even_where_the_server_calls_them_packed(target, server):
+    fetch(target, server.add("/a", BODY, headers={"Content-Encoding": "gzip"}))
+    assert target.read_bytes() == BODY
+    assert server.asked_for("/a")[0]["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("short", "500 bytes"), ("other", "sha256"), ("gone", "404")]
+    ("page", "said", "requests"),
+    [
+        ({"statuses": [404]}, "404", 1),
+        ({"statuses": [403]}, "403", 1),
+        ({"statuses": [500]}, "500 Internal Server Error (tried 3 times)", 3),
+        ({"statuses": [0]}, "cut before an answer", 3),
+        ({"body": OTHER}, f"sha256 {hashlib.sha256(OTHER).hexdigest()}", 1),
+        ({"body": BODY + b"x"}, f"an answer of {len(BODY) + 1} bytes, not read", 1),
+        ({"body": BODY[:-1]}, f"an answer of {len(BODY) - 1} bytes, not read", 1),
+        ({"body": BODY + b"x", "chunked": True}, f"more than {len(BODY)} bytes", 1),
+        (
+            {"body": BODY[:-1], "chunked": True, "ranges": False},
+            f"cut off after {len(BODY) - 1} bytes",
+            3,
+        ),
+        ({"cut_after": [500], "ranges": False}, "cut off after 500 bytes", 3),
+        ({"stall_after": 700, "ranges": False}, "nothing came for 0.3 s, after 700 bytes", 1),
+        ({"redirect": "/a"}, "more than 5 redirects", 6),
+    ],
 )
-def test_a_bad_answer_leaves_nothing_and_says_what_came(tmp_path, server, kind, said):
-    with pytest.raises(ReplicateError) as raised:
-        fetch_file(listed(), tmp_path / "a.csv", [f"{server}/{kind}"])
-    text = str(raised.value)
-    parts = ["failed check: fetching sub folder/a.csv", "expected:", "got:", "done:", "cause:"]
+def test_a_bad_answer_is_one_error_that_leaves_nothing(target, server, page, said, requests):
+    address = server.add("/a", **{"body": BODY, "etag": '"1"'} | page)
+    text = refusal(target, address)
+    parts = ["failed check: fetching sub folder/a.bin", "expected:", "got:", "done:", "cause:"]
     assert [text.count(part) for part in parts] == [1] * 5
-    assert f"{len(BODY)} bytes, sha256 {hashlib.sha256(BODY).hexdigest()}" in text
-    assert said in text.split("got:")[1]
-    assert f"{server}/{kind}" in text
-    assert everything_below(tmp_path) == []
+    assert f"{len(BODY)} bytes, sha256 {SUM}" in text.split("got:")[0]
+    assert address in text
+    assert said in text
+    assert "kept in" not in text
+    assert len(server.asked_for("/a")) == requests
+    assert names(target) == []
 
 
-def test_a_bad_answer_keeps_the_file_that_was_there(tmp_path, server):
-    (tmp_path / "a.csv").write_bytes(b"older")
-    with pytest.raises(ReplicateError):
-        fetch_file(listed(), tmp_path / "a.csv", [f"{server}/other"])
-    assert (tmp_path / "a.csv").read_bytes() == b"older"
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(target, server):
+    came = []
+    small = listed(BODY[:1000])
+    refusal(target, server.add("/a", BODY, chunked=True), file=small, progress=came.append)
+    assert sum(came) <= 1000
 
 
-def test_sources_are_tried_in_order_until_one_is_right(tmp_path, server):
-    copy = tmp_path / "copy.csv"
-    copy.write_bytes(BODY[:-1] + b"x")
-    sources = iter([tmp_path / "absent", copy, f"{server}/gone", f"{server}/whole", "never asked"])
-    fetch_file(listed(), tmp_path / "a.csv", sources)
-    assert (tmp_path / "a.csv").read_bytes() == BODY
+def test_a_bad_answer_keeps_the_file_that_was_there(target, server):
+    target.parent.mkdir()
+    target.write_bytes(b"older")
+    refusal(target, server.add("/a", OTHER))
+    assert target.read_bytes() == b"older"
+    assert names(target) == ["a.bin"]
+
+
+def test_a_server_that_stumbles_is_asked_again(target, server):
+    fetch(target, server.add("/a", BODY, statuses=[503, 0, 200]))
+    assert target.read_bytes() == BODY
+    assert len(server.asked_for("/a")) == 3
+
+
+def test_waiting_doubles_between_tries(target, server, monkeypatch):
+    waits = []
+    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    refusal(target, server.add("/a", statuses=[500]))
+    assert waits == [0.01, 0.02]
+
+
+@pytest.mark.parametrize("proof", [{"etag": '"1"'}, {"modified": "Mon, 01 Jan 2024 00:00:00 GMT"}])
+def test_a_cut_download_goes_on_where_it_ended(target, server, proof):
+    fetch(target, server.add("/a", BODY, cut_after=[HALF, None], **proof))
+    assert target.read_bytes() == BODY
+    first, second = server.asked_for("/a")
+    assert "Range" not in first
+    assert second["Range"] == f"bytes={HALF}-"
+    assert second["If-Range"] == next(iter(proof.values()))
+    assert names(target) == ["a.bin"]
+
+
+def test_a_partial_file_is_kept_between_calls_and_the_error_says_so(target, server):
+    address = server.add("/a", BODY, etag='"1"', stall_after=HALF)
+    text = refusal(target, address)
+    assert f"{HALF} bytes are kept in .{SUM}.part" in text
+    assert kept(target).read_bytes() == BODY[:HALF]
+    server.add("/a", BODY, etag='"1"')
+    fetch(target, address)
+    assert target.read_bytes() == BODY
+    assert server.asked_for("/a")[-1]["Range"] == f"bytes={HALF}-"
+    assert names(target) == ["a.bin"]
+
+
+def test_an_interrupted_download_keeps_its_partial_file(target, server):
+    def interrupt(n_bytes: int) -> None:
+        raise KeyboardInterrupt
+
+    address = server.add("/a", BODY, etag='"1"', trickle=True)
+    file = listed()
+    with pytest.raises(KeyboardInterrupt):
+        fetch_file(file, target, [address], progress=interrupt)
+    assert BODY.startswith(kept(target).read_bytes())
+    assert kept(target).stat().st_size > 0
+
+
+def left_behind(target, server, **note):
+    """A partial file of an earlier call, half way."""
+    target.parent.mkdir(parents=True)
+    kept(target).write_bytes(BODY[:HALF])
+    text = json.dumps({"url": f"{server.address}/a", "validator": '"1"'} | note)
+    kept(target).with_suffix(".part.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("page", "note"),
+    [
+        ({"etag": '"2"'}, {}),
+        ({"etag": '"1"', "ranges": False}, {}),
+        ({"etag": '"1"'}, {"url": "http://elsewhere/a"}),
+        ({"etag": '"1"', "statuses": [416, 200]}, {}),
+    ],
+)
+def test_a_partial_file_that_cannot_be_continued_starts_over(target, server, page, note):
+    left_behind(target, server, **note)
+    fetch(target, server.add("/a", BODY, **page))
+    assert target.read_bytes() == BODY
+    assert names(target) == ["a.bin"]
+
+
+def test_changed_content_is_never_continued(target, server):
+    left_behind(target, server)
+    kept(target).write_bytes(b"?" * HALF)
+    fetch(target, server.add("/a", BODY, etag='"2"'))
+    assert target.read_bytes() == BODY
+
+
+def test_a_server_that_ignores_if_range_is_found_out_by_its_new_tag(target, server, monkeypatch):
+    left_behind(target, server, validator="W")
+    page = {"etag": '"2"', "modified": "W"}
+    fetch(target, server.add("/a", BODY, **page))
+    assert target.read_bytes() == BODY
+    assert "Range" not in server.asked_for("/a")[1]
+
+
+def test_a_rest_of_another_length_is_refused_and_nothing_is_kept(target, server):
+    left_behind(target, server)
+    address = server.add("/a", BODY, etag='"1"', range_answer=BODY[HALF:] + b"more")
+    assert f"more than {len(BODY)} bytes" in refusal(target, address)
+    assert names(target) == []
+
+
+def test_a_weak_tag_does_not_prove_that_the_content_is_the_same(target, server):
+    refusal(target, server.add("/a", BODY, etag='W/"1"', cut_after=[HALF]))
+    assert names(target) == []
+    assert all("Range" not in headers for headers in server.asked_for("/a"))
+
+
+def test_a_damaged_partial_file_fails_its_checksum_and_is_removed(target, server):
+    left_behind(target, server)
+    kept(target).write_bytes(b"?" * HALF)
+    address = server.add("/a", BODY, etag='"1"')
+    assert "sha256" in refusal(target, address)
+    assert names(target) == []
+    fetch(target, address)
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"url": 1}', "\x00"])
+def test_a_damaged_note_about_a_partial_file_starts_over(target, server, text):
+    left_behind(target, server)
+    kept(target).with_suffix(".part.json").write_text(text)
+    fetch(target, server.add("/a", BODY, etag='"1"'))
+    assert target.read_bytes() == BODY
+    assert names(target) == ["a.bin"]
+
+
+def test_a_partial_file_of_another_version_is_not_touched(target, server):
+    target.parent.mkdir()
+    older = target.with_name(f".{'0' * 64}.part")
+    older.write_bytes(b"older version")
+    fetch(target, server.add("/a", BODY, etag='"1"'))
+    assert target.read_bytes() == BODY
+    assert older.read_bytes() == b"older version"
+
+
+@pytest.mark.parametrize("trickle", [True, False])
+def test_a_server_that_hardly_gives_anything_is_given_up_in_time(target, server, trickle):
+    how = {"trickle": True} if trickle else {"stall_after": 0}
+    start = time.monotonic()
+    text = refusal(target, server.add("/a", BODY, **how))
+    assert time.monotonic() - start < 3
+    assert "bytes in 0.3 s" in text or "nothing came for 0.3 s" in text
+    assert len(server.asked) == 1
+
+
+def test_a_redirect_on_the_same_host_is_followed(target, server):
+    server.add("/b", BODY)
+    fetch(target, server.add("/a", redirect="b"))
+    assert target.read_bytes() == BODY
+
+
+def test_a_redirect_to_another_host_needs_the_manifests_word(target, server):
+    server.add("/b", BODY)
+    address = server.add("/a", redirect=f"http://localhost:{server.server_port}/b")
+    text = refusal(target, address)
+    assert "a host that the manifest does not allow" in text
+    assert server.asked_for("/b") == []
+    assert names(target) == []
+    fetch(target, address, hosts=frozenset({"localhost"}))
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("https://x.org/a", "http://x.org/a", "from https to"),
+        ("http://x.org/a", "file:///etc/passwd", "no http"),
+        ("http://x.org/a", "ftp://x.org/a", "no http"),
+        ("http://x.org/a", "http://me:secret@x.org/a", "password"),
+    ],
+)
+def test_a_redirect_to_something_less_safe_is_refused(target, old, new, said):
+    download = downloads._Download(
+        downloads._Part(listed(), target), old, frozenset(), lambda n: None, HASTY
+    )
+    with pytest.raises(downloads._Refused, match=said):
+        download._redirected(old, new)
+    assert download._redirected("http://x.org/a", "https://x.org/b") == "https://x.org/b"
+
+
+def test_no_password_or_cookie_is_ever_sent(target, server, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    cookie = {"Set-Cookie": "session=1"}
+    fetch(target, server.add("/a", BODY, headers=cookie, cut_after=[10, None]))
+    assert len(server.asked) == 2
+    for _, headers in server.asked:
+        assert not {"Authorization", "Cookie"} & set(headers)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown(target, server):
+    address = server.add("/a", BODY).replace("http://", "http://me:secret@")
+    text = refusal(target, address)
+    assert "name or password" in text
+    assert "secret" not in text
+    assert server.asked == []
+
+
+def test_sources_are_tried_in_order_until_one_is_right(target, server, tmp_path):
+    copy = tmp_path / "copy.bin"
+    copy.write_bytes(OTHER)
+    good = server.add("/a", BODY)
+    sources = iter([tmp_path / "absent", copy, f"{server.address}/gone", good, "never asked"])
+    fetch_file(listed(), target, sources, patience=HASTY)
+    assert target.read_bytes() == BODY
     assert next(sources) == "never asked"
+    assert names(target) == ["a.bin"]
 
 
-def test_every_source_that_failed_is_listed(tmp_path, server):
-    with pytest.raises(ReplicateError) as raised:
-        fetch_file(listed(), tmp_path / "a.csv", [tmp_path / "absent", f"{server}/gone"])
-    assert f"{tmp_path / 'absent'}: No such file" in str(raised.value)
-    assert f"{server}/gone: 404" in str(raised.value)
+def test_every_source_that_failed_is_listed(target, server, tmp_path):
+    text = refusal(target, tmp_path / "absent", f"{server.address}/gone")
+    assert f"{tmp_path / 'absent'}: No such file" in text
+    assert f"{server.address}/gone: 404" in text
 
 
-def test_no_server_is_one_readable_error(tmp_path):
-    with pytest.raises(ReplicateError, match="fetch again"):
-        fetch_file(listed(), tmp_path / "a.csv", ["http://127.0.0.1:9/a.csv"])
+def test_a_mirror_that_fails_does_not_cost_the_partial_file_of_the_source(target, server):
+    left_behind(target, server)
+    fetch(target, f"{server.address}/gone", server.add("/a", BODY, etag='"1"'))
+    assert server.asked_for("/a")[0]["Range"] == f"bytes={HALF}-"
+    assert target.read_bytes() == BODY
+
+
+def test_no_server_is_one_readable_error_at_once(target):
+    start = time.monotonic()
+    text = refusal(target, "http://127.0.0.1:9/a.bin")
+    assert "fetch again" in text
+    assert time.monotonic() - start < 1
+
+
+def test_a_file_without_a_checksum_is_refused_with_its_address(target, server):
+    address = server.add("/a", BODY)
+    text = refusal(target, address, file=listed(sha256=None))
+    assert "has no checksum" in text
+    assert f"Download it yourself from {address} and put it at {target}" in text
+    assert server.asked == []
+
+
+def test_progress_comes_a_few_times_a_second_and_grows(target, server, monkeypatch):
+    clock = iter(range(1, 10**6))
+    monkeypatch.setattr(integrity.time, "monotonic", lambda: next(clock) / 20)
+    came = []
+    patience = Patience(read_s=1e6)
+    fetch_file(listed(), target, [server.add("/a", BODY)], progress=came.append, patience=patience)
+    assert came == sorted(came)
+    assert 0 < len(came) < 10
+
+
+def test_a_small_file_is_not_worth_a_report(target, server):
+    came = []
+    fetch(target, server.add("/a", BODY), progress=came.append)
+    assert came == []
 
 
 def test_a_folder_that_cannot_be_written_is_one_readable_error(tmp_path, server):
     (tmp_path / "data").write_text("a file where a folder is wanted")
     with pytest.raises(ReplicateError, match=r"cannot be written.*REPLICATE_DATA"):
-        fetch_file(listed(), tmp_path / "data" / "a.csv", [f"{server}/whole"])
+        fetch(tmp_path / "data" / "a.bin", server.add("/a", BODY))
 
 
-def test_a_disk_that_fills_up_leaves_nothing(tmp_path, server, monkeypatch):
+def test_a_disk_that_fills_up_leaves_nothing(target, server, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(downloads.os, "replace", full)
-    with pytest.raises(ReplicateError, match="No space left on device; nothing half-written"):
-        fetch_file(listed(), tmp_path / "a.csv", [f"{server}/whole"])
-    assert everything_below(tmp_path) == []
-
-
-def test_room_is_compared_with_what_is_needed(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
-    require_room(tmp_path / "not" / "yet", 1000)
-    with pytest.raises(ReplicateError, match="1,001 bytes free, got 1,000"):
-        require_room(tmp_path / "not" / "yet", 1001)
-
-
-def test_a_mismatch_names_size_and_checksum(tmp_path):
-    path = tmp_path / "a.csv"
-    assert mismatch(listed(), path) == "No such file or directory"
-    path.write_bytes(BODY)
-    assert mismatch(listed(), path) is None
-    path.write_bytes(BODY[:-1] + b"x")
-    assert str(mismatch(listed(), path)).startswith(f"{len(BODY)} bytes, sha256 ")
-
-
-def zipped(name: str) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr(name, "inside")
-    return stream.getvalue()
-
-
-def tarred(name: str) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        member = tarfile.TarInfo(name)
-        member.size = 6
-        archive.addfile(member, io.BytesIO(b"inside"))
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "kind"),
-    [("set.zip", zipped("x/a.txt"), "zip"), ("set.tar.gz", tarred("x/a.txt"), "tar")],
-)
-def test_an_archive_is_unpacked_whole_and_replaces_an_older_folder(tmp_path, path, body, kind):
-    (tmp_path / path).write_bytes(body)
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "stale.txt").touch()
-    unpack(listed(path, body, unpack=kind), tmp_path)
-    assert (tmp_path / "set/x/a.txt").read_text() == "inside"
-    assert {entry.name for entry in everything_below(tmp_path)} == {path, "a.txt"}
-
-
-@pytest.mark.parametrize(("path", "kind"), [("set.zip", "zip"), ("set.tar", "tar")])
-def test_an_archive_of_another_kind_leaves_no_folder(tmp_path, path, kind):
-    (tmp_path / path).write_bytes(BODY)
-    with pytest.raises(ReplicateError, match=f"must be a sound {kind} archive"):
-        unpack(listed(path, unpack=kind), tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == [path]
-
-
-def test_a_member_that_would_leave_the_folder_is_not_written(tmp_path):
-    body = tarred("../escaped.txt")
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/set.tar").write_bytes(body)
-    with pytest.raises(ReplicateError, match="outside the destination"):
-        unpack(listed("set.tar", body, unpack="tar"), tmp_path / "in")
-    assert not list(tmp_path.rglob("escaped.txt"))
+    address = server.add("/a", BODY, etag='"1"')
+    monkeypatch.setattr(disk.os, "replace", full)
+    text = refusal(target, address)
+    assert "No space left on device; nothing half-written was left" in text
+    assert names(target) == []

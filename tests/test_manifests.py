@@ -1,15 +1,19 @@
 import hashlib
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from urllib.parse import quote
 
+import pandas as pd
 import pytest
+from filelock import FileLock
 
-from common import downloads, manifests
+from common import disk, manifests
+from common.datasets import registry
+from common.datasets.cases import Case, Cases
+from common.downloads import Patience
 from common.errors import ReplicateError, UsageError
+from web_server import serving
 
 # Nothing listens on the discard port of this machine: a download from there fails at once.
 NOWHERE = "http://127.0.0.1:9/original"
@@ -23,7 +27,7 @@ task: [classification]
 modality: none
 access: {access}
 citation: Nobody.
-licence: {{name: CC0, checked: read}}
+licence: {{name: CC0, checked: memory}}
 used_by: []
 faithfulness: none
 {more}
@@ -86,31 +90,17 @@ def test_an_unknown_data_set_names_the_nearest_known_one(toy):
         manifests.load("tooy")
 
 
+def test_a_path_is_no_name_of_a_data_set(toy):
+    for name in ("../datasets/toy", "toy/", ""):
+        with pytest.raises(UsageError, match="unknown data set"):
+            manifests.load(name)
+
+
 def test_a_manifest_under_another_name_is_refused(toy):
     path = toy.book / "data_manifests/datasets/toy.yml"
     path.rename(path.with_name("twin.yml"))
     with pytest.raises(ReplicateError, match="must be the file's name 'twin', got 'toy'"):
         manifests.load("twin")
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("path,bytes\na.csv,4\n", r"files\.csv:1 must be path,bytes,sha256"),
-        ("", r"files\.csv:1 must be"),
-        ("path,bytes,sha256\na.csv,4\n", r"files\.csv:2"),
-        ("path,bytes,sha256\na.csv,four," + "0" * 64, r"files\.csv:2(.|\n)*bytes"),
-        ("path,bytes,sha256\n../a,4," + "0" * 64, r"files\.csv:2(.|\n)*relative"),
-        (
-            "path,bytes,sha256\n" + f"a,4,{'0' * 64}\n" * 2,
-            r"files\.csv:3: 'a' is listed twice",
-        ),
-    ],
-)
-def test_a_damaged_file_list_names_its_line(toy, text, problem):
-    (toy.book / "data_manifests/datasets/toy.files.csv").write_text(text)
-    with pytest.raises(ReplicateError, match=problem):
-        manifests.load("toy")
 
 
 def test_a_missing_file_list_is_one_readable_error(toy):
@@ -214,25 +204,55 @@ def test_an_interrupted_fetch_keeps_whole_files_only(mirrored):
 
 @pytest.mark.parametrize("role", ["mirror", "original"])
 def test_fetch_downloads_from_a_mirror_address_or_the_original_one(toy, monkeypatch, role):
-    handler = partial(SimpleHTTPRequestHandler, directory=str(toy.mirror))
-    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *arguments: None)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    address = f"http://127.0.0.1:{http.server_port}"
-    if role == "mirror":
-        write_files(toy.mirror / "toy", FILES)
-        monkeypatch.setenv("REPLICATE_MIRROR", address)
-    else:
-        write_files(toy.mirror / "original", FILES)
-        source = f"source: {{base_url: '{address}/original'}}"
-        write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\n{source}")
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving() as server:
+        folder = "toy" if role == "mirror" else "original"
+        for path, body in FILES.items():
+            server.add(f"/{folder}/{quote(path)}", body)
+        if role == "mirror":
+            monkeypatch.setenv("REPLICATE_MIRROR", server.address)
+        else:
+            source = f"source: {{base_url: '{server.address}/original'}}"
+            write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\n{source}")
         assert below(manifests.fetch("toy")) == FILES
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
+
+
+def test_only_hosts_that_the_manifest_names_may_be_redirected_to(toy):
+    with serving() as server:
+        for path, body in FILES.items():
+            server.add(f"/b/{quote(path)}", body)
+            elsewhere = f"http://localhost:{server.server_port}/b/{quote(path)}"
+            server.add(f"/a/{quote(path)}", redirect=elsewhere)
+        source = f"base_url: '{server.address}/a'"
+        write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\nsource: {{{source}}}")
+        with pytest.raises(ReplicateError, match="a host that the manifest does not allow"):
+            manifests.fetch("toy")
+        source = f"{source}, hosts: [localhost]"
+        write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\nsource: {{{source}}}")
+        assert below(manifests.fetch("toy")) == FILES
+
+
+def test_progress_of_a_fetch_counts_all_files_and_grows_while_a_file_comes(toy):
+    seen = []
+    with serving() as server:
+        server.add("/a.csv", FILES["a.csv"])
+        server.add("/sub%20folder/b%2Cc.txt", b"hello", trickle=True)
+        server.add("/sub%20folder/d.bin", FILES["sub folder/d.bin"])
+        source = f"source: {{base_url: '{server.address}'}}"
+        write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\n{source}")
+        manifests.fetch(
+            "toy", progress=lambda *step: seen.append(step), patience=Patience(read_s=5)
+        )
+    assert [step for step in seen if step[1] in (4, 9, 1009)] == seen[:1] + seen[-2:]
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+
+
+def test_two_processes_do_not_fetch_the_same_data_at_once(mirrored):
+    lock = mirrored.data.parent / ".locks" / "toy.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock), pytest.raises(ReplicateError, match="by another process"):
+        manifests.fetch("toy")
+    assert not mirrored.data.exists()
+    assert below(manifests.fetch("toy")) == FILES
 
 
 def test_the_mirror_is_asked_before_the_original(toy, monkeypatch):
@@ -245,7 +265,7 @@ def test_the_mirror_is_asked_before_the_original(toy, monkeypatch):
 
 
 def test_fetch_without_room_writes_nothing(mirrored, monkeypatch):
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda place: SimpleNamespace(free=1008))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda place: SimpleNamespace(free=1008))
     with pytest.raises(ReplicateError, match="1,009 bytes free, got 1,008"):
         manifests.fetch("toy")
     assert not mirrored.data.exists()
@@ -323,11 +343,12 @@ def test_an_archive_counts_as_present_only_when_it_is_unpacked(toy, monkeypatch,
     source = write_files(tmp_path / "inside", {"x/a.txt": b"inside"})
     shutil.make_archive(str(tmp_path / "set"), "zip", source)
     body = (tmp_path / "set.zip").read_bytes()
+    limit = "unpacked_limit: {bytes: 6, files: 2}"
     entry = f"{{path: set.zip, bytes: {len(body)}, sha256: {hashlib.sha256(body).hexdigest()}"
     write_manifest(
         toy.book,
         "packed",
-        more=f"source: {{base_url: '{NOWHERE}'}}\nfiles:\n  - {entry}, unpack: zip}}",
+        more=f"source: {{base_url: '{NOWHERE}'}}\nfiles:\n  - {entry}, unpack: zip, {limit}}}",
     )
     write_files(toy.mirror / "packed", {"set.zip": body})
     monkeypatch.setenv("REPLICATE_MIRROR", str(toy.mirror))
@@ -341,6 +362,140 @@ def test_an_archive_counts_as_present_only_when_it_is_unpacked(toy, monkeypatch,
     (folder / "set.zip").write_bytes(b"an older release")
     (folder / "set/x/stale.txt").touch()
     assert below(manifests.fetch("packed")) == {"set.zip": body, "set/x/a.txt": b"inside"}
+
+
+def test_status_says_how_to_get_what_is_missing(mirrored):
+    assert manifests.status("toy").remedy == ""
+    (mirrored.mirror / "toy/a.csv").unlink()
+    assert manifests.status("toy").remedy == "replicate data fetch toy"
+    write_manifest(mirrored.book, "ghost", access="generated")
+    for access, remedy in [
+        ("open", "needs steps by hand"),
+        ("registration", "needs an account"),
+        ("agreement", "needs a contract"),
+        ("private", "private; phantom: ghost"),
+    ]:
+        write_manifest(mirrored.book, "closed", access=access, more=f"{STEPS}\nphantom: ghost")
+        assert manifests.status("closed").remedy == remedy
+    assert manifests.status("ghost").remedy == "generated from a seed"
+
+
+def test_the_size_is_that_of_the_files_else_what_the_manifest_states(toy):
+    write_manifest(toy.book, "closed", access="registration", more=f"{STEPS}\nsize_bytes: 5000")
+    assert manifests.status("closed").n_bytes == 5000
+    write_manifest(toy.book, "vague", access="registration", more=STEPS)
+    assert manifests.status("vague").n_bytes is None
+
+
+def vaguely_listed(toy, **known: str) -> None:
+    """List a.csv with its sum, and b.csv with less."""
+    (toy.book / "data_manifests/datasets/toy.files.csv").write_text(
+        f"path,bytes,sha256\na.csv,4,{hashlib.sha256(FILES['a.csv']).hexdigest()}\n"
+        f"b.csv,{known.get('bytes', '')},\n"
+    )
+
+
+def test_files_without_a_checksum_are_left_to_the_reader_after_all_others_were_fetched(toy):
+    vaguely_listed(toy)
+    with serving() as server:
+        server.add("/a.csv", FILES["a.csv"])
+        server.add("/b.csv", b"never asked for")
+        source = f"source: {{base_url: '{server.address}'}}"
+        write_manifest(toy.book, "toy", more=f"files_from: toy.files.csv\n{source}")
+        with pytest.raises(ReplicateError) as raised:
+            manifests.fetch("toy")
+        text = str(raised.value)
+        assert f"Download it yourself from {server.address}/b.csv" in text
+        assert f"put it at {toy.data / 'b.csv'}" in text
+        assert below(toy.data) == {"a.csv": FILES["a.csv"]}
+        assert manifests.status("toy").state == "partial"
+        write_files(toy.data, {"b.csv": b"brought by hand"})
+        assert manifests.fetch("toy") == toy.data
+        assert manifests.locate("toy") == toy.data
+        assert manifests.verify("toy").n_bytes == 4 + 15
+        assert server.asked_for("/b.csv") == []
+
+
+def test_a_size_without_a_checksum_is_compared_all_the_same(toy):
+    vaguely_listed(toy, bytes="5")
+    write_files(toy.data, {"a.csv": FILES["a.csv"], "b.csv": b"four"})
+    assert manifests.locate("toy") is None
+    with pytest.raises(ReplicateError, match=r"b\.csv: 5 bytes, no checksum known"):
+        manifests.verify("toy")
+    write_files(toy.data, {"b.csv": b"fives"})
+    assert manifests.locate("toy") == toy.data
+    before = manifests.checksum("toy")
+    vaguely_listed(toy)
+    write_files(toy.data, {"b.csv": b"longer"})
+    assert manifests.checksum("toy") != before
+
+
+def test_an_open_data_set_gives_an_address_for_every_file_that_can_be_fetched(toy):
+    write_manifest(toy.book, "toy", more="files_from: toy.files.csv")
+    with pytest.raises(ReplicateError, match=r"toy\.files\.csv: 'a\.csv' must have an address"):
+        manifests.load("toy")
+
+
+class Reader(ModuleType):
+    """Stands for a module of common.datasets whose reader knows the three files of toy."""
+
+    def load(self, folder: Path) -> Cases:
+        def read(row: dict) -> Case:
+            if (folder / row["case"]).read_bytes() != FILES[row["case"]]:
+                raise ReplicateError(f"{folder / row['case']} must be sound.")
+            if row["case"].endswith("d.bin"):
+                raise KeyError("odd")
+            return Case(row["case"], row["cluster"], None, {})
+
+        return Cases(pd.DataFrame({"case": list(FILES), "cluster": list(FILES)}), read)
+
+
+@pytest.fixture
+def reader(monkeypatch):
+    module = Reader("toy")
+    monkeypatch.setattr(registry, "module_of", lambda dataset: module)
+    return module
+
+
+def test_verify_reads_every_case_and_reports_its_error_with_the_case(toy, reader):
+    write_files(toy.data, FILES | {"a.csv": b"1,3\n"})
+    with pytest.raises(ReplicateError) as raised:
+        manifests.verify("toy")
+    text = str(raised.value)
+    assert text.startswith("failed check: 3 entries of toy")
+    assert f"case a.csv: {toy.data / 'a.csv'} must be sound." in text
+    assert "case sub folder/d.bin: KeyError: 'odd'" in text
+    assert "case sub folder/b,c.txt" not in text
+
+
+def test_a_quick_check_leaves_the_reader_out(toy, reader):
+    write_files(toy.data, FILES)
+    assert manifests.verify("toy", quick=True).n_cases is None
+    with pytest.raises(ReplicateError, match="KeyError"):
+        manifests.verify("toy")
+
+
+def test_verify_counts_the_cases_that_were_read(toy, reader):
+    write_files(toy.data, FILES)
+    load = reader.load
+    reader.load = lambda folder: load(folder)[:2]
+    assert manifests.verify("toy").n_cases == 2
+
+
+def test_a_reader_that_fails_before_the_first_case_is_a_problem_like_any_other(toy, reader):
+    def load(folder):
+        raise ReplicateError("the table must have rows.")
+
+    write_files(toy.data, FILES)
+    reader.load = load
+    with pytest.raises(ReplicateError, match=r"all cases: the table must have rows\."):
+        manifests.verify("toy")
+
+
+def test_a_reader_of_a_table_has_no_cases_to_count(toy, reader):
+    write_files(toy.data, FILES)
+    reader.load = lambda folder: pd.DataFrame()
+    assert manifests.verify("toy").n_cases is None
 
 
 def test_every_manifest_of_the_book_is_sound(checkout, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from common import papers
 from common.errors import ReplicateError, UsageError
+from common.runs import keys
 
 MINIMAL = """
 slug: toy
@@ -105,6 +106,50 @@ def test_a_mistake_in_paper_yml_is_named(book, old, new, message):
         papers.load("toy")
     assert message in str(caught.value)
     assert "paper.yml" in str(caught.value)
+
+
+REPORTING = """
+reporting:
+  interval: {value: false, where: Table 1}
+  test: {value: true, where: p. 4}
+  unit: {value: patient, where: p. 5}
+  seeds: {value: null, where: nowhere}
+  code: {value: true, where: p. 1}
+  data: {value: request, where: p. 2}
+"""
+
+
+def test_what_a_paper_reports_is_read_with_its_places_and_may_be_absent(book):
+    folder = write(book)
+    assert papers.load("toy").reporting is None
+    (folder / "paper.yml").write_text(MINIMAL + REPORTING)
+    said = papers.load("toy").reporting
+    assert (said.interval.value, said.test.value, said.seeds.value) == (False, True, None)
+    assert (said.unit.value, said.unit.where) == ("patient", "p. 5")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("value: patient", "value: hospital", r"reporting\.unit\.value"),
+        ("value: request", "value: yes please", r"reporting\.data\.value"),
+        ("value: true, where: p. 4", "value: true", r"reporting\.test\.where"),
+        ("  code: {value: true, where: p. 1}\n", "", r"reporting\.code"),
+    ],
+)
+def test_a_mistake_in_what_a_paper_reports_is_named(book, old, new, place):
+    write(book, MINIMAL + REPORTING.replace(old, new))
+    with pytest.raises(ReplicateError, match=place):
+        papers.load("toy")
+
+
+def test_what_a_paper_reports_ages_no_archive(book):
+    folder = write(book)
+    before = keys.declaration_hashes("toy")
+    (folder / "paper.yml").write_text(MINIMAL + REPORTING)
+    after = keys.declaration_hashes("toy")
+    assert after["declared"] == before["declared"]
+    assert after["paper"] != before["paper"], "a page that shows it is made anew"
 
 
 def test_contrast_weights_must_sum_to_zero(book):

@@ -1,7 +1,7 @@
 import pytest
 
 from common import paths
-from common.errors import UsageError
+from common.errors import ReplicateError, UsageError
 from common.runs import keys, notebooks
 from common.runs.keys import differences, imports_of, module_hashes, plan
 from toy_book import add_paper, edit
@@ -142,7 +142,7 @@ def test_of_the_machinery_only_what_a_chapter_calls_is_counted(package):
 def test_an_edited_helper_that_the_chapter_imports_makes_a_new_run(toy, package, monkeypatch):
     edit(toy, "import numpy as np", "import numpy as np\nfrom common.models.net import helper")
     hashes = keys.module_hashes
-    monkeypatch.setattr(keys, "module_hashes", lambda names: hashes(names, package=package))
+    monkeypatch.setattr(keys, "module_hashes", lambda n, **more: hashes(n, package=package, **more))
     before = plan("toy").id
     edit(package / "other.py", "X = 1", "X = 1  # one")
     assert plan("toy").id == before
@@ -150,9 +150,56 @@ def test_an_edited_helper_that_the_chapter_imports_makes_a_new_run(toy, package,
     assert plan("toy").id != before
 
 
+SHOWING = '# %% tags=["only-shows"]\nfrom common import splits\n\nprint([x for x in (1, 2)])\n'
+
+
+def test_a_cell_that_only_shows_costs_a_run_and_leaves_records_as_they_are(toy):
+    before = plan("toy")
+    toy.write_text(toy.read_text() + "\n" + SHOWING)
+    added = plan("toy")
+    edit(toy, "(1, 2)", "(1, 2, 3)")
+    edited = plan("toy")
+    assert len({before.id, added.id, edited.id}) == 3
+    assert differences(before.parts, added.parts) == ()
+    assert differences(added.parts, edited.parts) == ()
+    assert "common.splits" in added.parts["shown_modules"]
+    later = {**added.parts, "modules": {**added.parts["modules"], "common.splits": "other"}}
+    assert differences(added.parts, later) == ()
+
+
+def test_what_only_a_showing_module_imports_does_not_age_records(toy, package, monkeypatch):
+    edit(toy, "import numpy as np", "import numpy as np\nfrom common import figures")
+    (package / "figures.py").write_text("from common import palette\n")
+    (package / "palette.py").write_text("RED = 1\n")
+    hashes = keys.module_hashes
+    monkeypatch.setattr(keys, "module_hashes", lambda n, **more: hashes(n, package=package, **more))
+    before = plan("toy")
+    assert {"common.figures", "common.palette"} <= set(before.parts["modules"])
+    edit(package / "palette.py", "RED = 1", "RED = 2")
+    assert differences(before.parts, plan("toy").parts) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("x = 1", "x"),
+        ("for i in ():\n    pass", "i"),
+        ("def f():\n    pass", "f"),
+        ("rng.state = 3", r"rng\.state"),
+        ("records[0] = 3", r"records\[0\]"),
+        ("print(y := 2)", "y"),
+        ("%time 1", "whatever its magics do"),
+    ],
+)
+def test_a_cell_that_only_shows_may_set_no_name(toy, line, name):
+    toy.write_text(toy.read_text() + '\n# %% tags=["only-shows"]\n' + line + "\n")
+    with pytest.raises(ReplicateError, match=f"toy: a cell tagged .* must set no name, got {name}"):
+        plan("toy")
+
+
 def test_imports_of_cells_with_magics_count():
     text = "# %%\nimport common.records\n\n# %%\n%time x = 1\nfrom common import figures\n"
-    found = imports_of(notebooks.parse(text, "toy"))
+    found = imports_of(notebooks.code_cells(notebooks.parse(text, "toy")))
     assert {"common.records", "common.figures"} <= found
 
 

@@ -1,7 +1,9 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,7 @@ def test_a_skeleton_holds_every_file_of_a_chapter_and_all_of_them_are_valid(empt
     assert written == {
         "_toc.yml",
         "book/references.bib",
+        "data_manifests/datasets/my-paper-data-phantom.yml",
         "data_manifests/datasets/my-paper-data.yml",
         "data_manifests/papers/my-paper/paper.yml",
         "data_manifests/papers/my-paper/table1.csv",
@@ -56,6 +59,8 @@ def test_a_skeleton_holds_every_file_of_a_chapter_and_all_of_them_are_valid(empt
     }
     assert papers.load("my-paper").table("table1").empty
     assert manifests.load("my-paper-data").used_by == ("my-paper",)
+    phantom = manifests.load("my-paper-data").phantom
+    assert manifests.load(phantom).module_name == "my_paper_data"
     pairs.check("my-paper")
     for profile in ("quick", "standard"):
         assert plan("my-paper", profile=profile).parameters["seed"] == 0
@@ -77,6 +82,52 @@ def test_contents_and_references_gain_one_entry_and_keep_the_rest(empty):
     assert references.startswith("@article{other,\n  year = {2000}\n}\n\n@article{my_paper,")
 
 
+def test_every_placeholder_is_listed_until_it_is_replaced(empty):
+    skeleton.write("my-paper")
+    found = skeleton.placeholders("my-paper")
+    for line in (
+        "book/references.bib: <title of my-paper>",
+        "data_manifests/datasets/my-paper-data.yml: <version>",
+        "data_manifests/papers/my-paper/paper.yml: <title of the paper>",
+        "notebooks/my-paper.py: <What this replication cannot say.>",
+        "src/common/datasets/my_paper_data.py: <the printed statistic behind the default>",
+        "src/common/models/my_paper.py: <what the paper invents>",
+    ):
+        assert line in found
+    for path in empty.rglob("*"):
+        if path.is_file():
+            path.write_text(re.sub(r"<[A-Za-z][^<>]*>", "Something", path.read_text()))
+    assert skeleton.placeholders("my-paper") == []
+
+
+def test_placeholders_of_another_chapter_and_other_angle_brackets_are_passed_over(empty):
+    skeleton.write("other")
+    skeleton.write("my-paper")
+    path = empty / "notebooks/my-paper.py"
+    path.write_text(path.read_text() + "# <b>bold</b>, 1 < 2 > 0\n")
+    found = skeleton.placeholders("my-paper")
+    assert found
+    assert not [line for line in found if "other" in line or "<b>" in line or "< 2" in line]
+
+
+def test_placeholders_of_an_unknown_chapter_are_refused(empty):
+    skeleton.write("my-paper")
+    with pytest.raises(UsageError, match="Did you mean 'my-paper'"):
+        skeleton.placeholders("my-papr")
+
+
+@pytest.mark.skipif(find_spec("ruff") is None, reason="ruff comes with the extra `lint`")
+@pytest.mark.parametrize("slug", ["x", "a-paper-with-a-long-name"])
+def test_a_skeleton_is_formatted_and_linted(empty, checkout, slug):
+    shutil.copy(checkout / "pyproject.toml", empty)
+    shutil.copy(checkout / "notebooks/ruff.toml", empty / "notebooks")
+    written = [str(path) for path in skeleton.write(slug) if path.suffix in (".py", ".ipynb")]
+    for rule in (["format", "--diff"], ["check"]):
+        command = [sys.executable, "-m", "ruff", *rule, "--no-cache", *written]
+        done = subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_data_set_that_is_there_is_used_and_not_written_again(empty):
     skeleton.write("first", dataset="shared-data")
     manifest = (empty / "data_manifests/datasets/shared-data.yml").read_text()
@@ -84,7 +135,10 @@ def test_a_data_set_that_is_there_is_used_and_not_written_again(empty):
     assert "shared-data.yml" not in written
     assert "shared_data.py" not in written
     assert (empty / "data_manifests/datasets/shared-data.yml").read_text() == manifest
-    assert "common.datasets.shared_data import" in (empty / "notebooks/second.py").read_text()
+    assert (
+        "from common.datasets import shared_data as data"
+        in (empty / "notebooks/second.py").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +201,7 @@ def test_the_tests_of_a_skeleton_fail_and_its_chapter_runs(empty):
 
     tests = call("pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert tests.returncode == 1
-    assert "4 failed" in tests.stdout
+    assert "5 failed" in tests.stdout
     assert "passed" not in tests.stdout
     run = call("common.cli", "run", "my-paper")
     assert run.returncode == 0, run.stderr

@@ -4,12 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from common.display import (
+    REPOSITORY,
     SYMBOLS,
     Shown,
     effect,
@@ -256,6 +258,29 @@ def provenance(run: Session, archive: Archive | None) -> Shown:
     frame = pd.DataFrame(columns).astype(object).rename_axis("parameter")
     frame = frame.where(frame.notna(), "–")
     return table(frame, caption="Parameters and provenance.")
+
+
+def cite(paper: Paper) -> Shown:
+    """Say how to cite the paper and this chapter, and where the chapter's files are."""
+    names = ", ".join(paper.authors)
+    printed = f"{names}. {paper.title}. {paper.venue}, {paper.year}."
+    chapter = (
+        f"The authors of the Replication Book. Chapter {paper.slug}: replication of "
+        f"“{paper.title}”. Version {version('replication-book')}."
+    )
+    address = f"https://doi.org/{paper.doi}" if paper.doi else paper.url
+    link = f' <a href="{escape(address)}">{escape(address)}</a>' if address else ""
+    files = " · ".join(
+        f'<a href="{REPOSITORY}/notebooks/{paper.slug}{suffix}">{paper.slug}{suffix}</a>'
+        for suffix in (".py", ".ipynb")
+    )
+    html = (
+        '<dl class="rb-cite">'
+        f"<dt>The paper</dt><dd>{escape(printed)}{link}</dd>"
+        f"<dt>This chapter</dt><dd>{escape(chapter)}</dd>"
+        f"<dt>Its files</dt><dd>{files}</dd></dl>"
+    )
+    return Shown(plain=f"{printed}\n{chapter}", html=html)
 
 
 def source_banner(source: str, text: str) -> Shown:

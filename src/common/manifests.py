@@ -6,34 +6,43 @@ A manifest is ``data_manifests/datasets/<dataset>.yml``, with a long file list b
 Presence is judged by size, which is quick; :func:`verify` and :func:`fetch` read every byte.
 """
 
-import csv
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 import pooch
-from pydantic import ValidationError
 
 from common import paths
-from common.downloads import fetch_file, integrity_error, mismatch, require_room, unpack
+from common.downloads import Patience
 from common.errors import ReplicateError, UsageError
-from common.manifest_schema import Access, File, Manifest, Pattern
+from common.fetching import fetch_files
+from common.file_lists import read as read_files
+from common.integrity import (
+    Problem,
+    Progress,
+    file_problems,
+    integrity_error,
+    layout_problems,
+    matches,
+    read_cases,
+)
+from common.manifest_schema import Access, File, Manifest
 from common.strict_yaml import load as load_yaml
 
 State = Literal["present", "partial", "missing", "not obtainable"]
-Progress = Callable[[str, int, int], None]
-
-FILE_COLUMNS = ["path", "bytes", "sha256"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is on disk: files and bytes found of those expected (``None``: size not known)."""
+    """What is on disk: files and bytes found of those expected (``None``: size not known).
+
+    ``remedy`` says in a line how a reader comes by what is missing; it is empty if nothing is.
+    """
 
     dataset: str
     state: State
@@ -43,16 +52,18 @@ class Status:
     n_files: int
     bytes_present: int
     n_bytes: int | None
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A data set whose every listed file has the right checksum."""
+    """A data set whose files are right; ``n_cases`` were read (``None``: none was tried)."""
 
     dataset: str
     folder: Path
     n_files: int
     n_bytes: int
+    n_cases: int | None
 
 
 def datasets() -> list[str]:
@@ -67,14 +78,14 @@ def load(dataset: str) -> Manifest:
         UsageError: unknown data set, naming the nearest known one.
         ReplicateError: the manifest or its file list is not valid, with every problem's place.
     """
-    known = datasets()
-    if dataset not in known:
+    path = paths.dataset_manifest(dataset)
+    if Path(dataset).name != dataset or not path.is_file():
+        known = datasets()
         near = difflib.get_close_matches(dataset, known, n=1, cutoff=0.0)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
             f"unknown data set {dataset!r}.{hint} Known: {', '.join(known) or 'none'}."
         )
-    path = paths.dataset_manifest(dataset)
     manifest = load_yaml(path, Manifest)
     if manifest.dataset != dataset:
         raise ReplicateError(
@@ -83,28 +94,15 @@ def load(dataset: str) -> Manifest:
         )
     if manifest.files_from is None:
         return manifest
-    return manifest.model_copy(update={"files": _file_list(path.with_name(manifest.files_from))})
-
-
-def _file_list(path: Path) -> tuple[File, ...]:
-    """Read ``<dataset>.files.csv``."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReplicateError(f"{path} cannot be read: {error}. Restore the file.") from None
-    if not rows or rows[0] != FILE_COLUMNS:
-        raise ReplicateError(f"{path}:1 must be {','.join(FILE_COLUMNS)}. Restore the header.")
-    files: dict[str, File] = {}
-    for line, row in enumerate(rows[1:], start=2):
-        try:
-            file = File.model_validate(dict(zip(FILE_COLUMNS, row, strict=True)))
-        except (ValidationError, ValueError) as error:
-            raise ReplicateError(f"{path}:{line}: {error}. Mend that line.") from None
-        if file.path in files:
-            raise ReplicateError(f"{path}:{line}: {file.path!r} is listed twice. Delete one.")
-        files[file.path] = file
-    return tuple(files.values())
+    table = path.with_name(manifest.files_from)
+    listed = manifest.model_copy(update={"files": read_files(table)})
+    for file in listed.files:
+        if listed.access == "open" and file.fetchable and listed.url(file) is None:
+            raise ReplicateError(
+                f"{table}: {file.path!r} must have an address, got none. "
+                f"Give a `url` in its line or `source.base_url` in {path.name}."
+            )
+    return listed
 
 
 def data_dir() -> Path:
@@ -136,28 +134,39 @@ def _folders(dataset: str) -> list[Path]:
     return [own, mirror / dataset] if isinstance(mirror, Path) else [own]
 
 
-def _matches(pattern: Pattern, folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(pattern.glob) if path.is_file())
-
-
-def _is_present(file: File, folder: Path) -> bool:
+def _is_present(file: File, folder: str) -> bool:
     # os.path answers False where pathlib raises because a folder cannot be searched.
-    path = folder / file.path
-    whole = os.path.isfile(path) and os.path.getsize(path) == file.bytes
-    return whole and (file.unpack is None or os.path.isdir(folder / file.unpacked))
+    path = f"{folder}/{file.path}"
+    if file.bytes is None:
+        whole = os.path.isfile(path)
+    else:
+        whole = os.path.isfile(path) and os.path.getsize(path) == file.bytes
+    return whole and (file.unpack is None or os.path.isdir(f"{folder}/{file.unpacked}"))
 
 
 def _inventory(manifest: Manifest, folder: Path) -> tuple[int, int]:
     """Count the files and bytes of a data set in one folder, by size or by pattern."""
+    if not os.path.isdir(folder):
+        return 0, 0
     if manifest.files:
-        sizes = [file.bytes for file in manifest.files if _is_present(file, folder)]
+        found = [file for file in manifest.files if _is_present(file, str(folder))]
+        sizes = [
+            os.path.getsize(folder / file.path) if file.bytes is None else file.bytes
+            for file in found
+        ]
     else:
         sizes = [
             path.stat().st_size
             for pattern in manifest.patterns
-            for path in _matches(pattern, folder)[: pattern.count]
+            for path in matches(pattern, folder)[: pattern.count]
         ]
     return len(sizes), sum(sizes)
+
+
+def size(manifest: Manifest) -> int | None:
+    """Return the bytes of all files, listed or stated; ``None`` if the manifest gives neither."""
+    sizes = [file.bytes for file in manifest.files if file.bytes is not None]
+    return sum(sizes) if sizes and len(sizes) == len(manifest.files) else manifest.size_bytes
 
 
 def status(dataset: str) -> Status:
@@ -170,8 +179,11 @@ def status(dataset: str) -> Status:
     Raises:
         UsageError: unknown data set.
     """
-    manifest = load(dataset)
-    found = {folder: _inventory(manifest, folder) for folder in _folders(dataset)}
+    return _status(load(dataset))
+
+
+def _status(manifest: Manifest) -> Status:
+    found = {folder: _inventory(manifest, folder) for folder in _folders(manifest.dataset)}
     folder = max(found, key=lambda place: found[place][0])
     n_present, bytes_present = found[folder]
     n_files = len(manifest.files) or sum(pattern.count for pattern in manifest.patterns)
@@ -181,17 +193,34 @@ def status(dataset: str) -> Status:
         state = "not obtainable" if closed else "missing"
     elif n_present == n_files:
         state = "present"
-    n_bytes = sum(file.bytes for file in manifest.files) if manifest.files else None
     return Status(
-        dataset=dataset,
+        dataset=manifest.dataset,
         state=state,
         access=manifest.access,
         folder=folder if n_present else None,
         n_present=n_present,
         n_files=n_files,
         bytes_present=bytes_present,
-        n_bytes=n_bytes,
+        n_bytes=size(manifest),
+        remedy="" if state == "present" else _remedy(manifest),
     )
+
+
+def _remedy(manifest: Manifest) -> str:
+    """Say in a line how a reader comes by a data set, or why nobody can."""
+    if manifest.access == "generated":
+        return "generated from a seed"
+    if manifest.access == "private":
+        return f"private; phantom: {manifest.phantom}" if manifest.phantom else "private"
+    if can_fetch(manifest):
+        return f"replicate data fetch {manifest.dataset}"
+    needs = {"open": "steps by hand", "registration": "an account", "agreement": "a contract"}
+    return f"needs {needs[manifest.access]}"
+
+
+def can_fetch(manifest: Manifest) -> bool:
+    """Say whether files of a data set can be downloaded and checked by themselves."""
+    return manifest.access == "open" and any(file.fetchable for file in manifest.files)
 
 
 def locate(dataset: str) -> Path | None:
@@ -201,6 +230,28 @@ def locate(dataset: str) -> Path | None:
     """
     found = status(dataset)
     return found.folder if found.state == "present" else None
+
+
+def require(dataset: str, folder: Path | None = None) -> Path:
+    """Return the folder that a reader is to read: the given one, else where the files lie.
+
+    Args:
+        dataset: name of the data set.
+        folder: a folder named by the caller, taken as it is.
+
+    Raises:
+        UsageError: unknown data set.
+        ReplicateError: the files are not on disk (with the steps to obtain them), or the given
+            folder does not exist.
+    """
+    if folder is not None:
+        if not folder.is_dir():
+            raise ReplicateError(f"{folder} must be the folder of {dataset}, got none there.")
+        return folder
+    found = locate(dataset)
+    if found is None:
+        raise ReplicateError(how_to_obtain(dataset))
+    return found
 
 
 def checksum(dataset: str) -> str:
@@ -215,50 +266,72 @@ def checksum(dataset: str) -> str:
         return "generated"
     if folder is None:
         return "absent"
-    lines = [f"{file.sha256}  {file.path}" for file in manifest.files] or [
+    lines = [
+        f"{file.sha256 or (folder / file.path).stat().st_size}  {file.path}"
+        for file in manifest.files
+    ] or [
         f"{path.stat().st_size}  {path.relative_to(folder).as_posix()}"
         for pattern in manifest.patterns
-        for path in _matches(pattern, folder)
+        for path in matches(pattern, folder)
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def verify(dataset: str) -> Verified:
-    """Read every file of a data set and compare it with the manifest.
+def verify(dataset: str, *, quick: bool = False, progress: Progress | None = None) -> Verified:
+    """Check a data set: the sum of every file, the layout, and that its reader reads every case.
+
+    Args:
+        dataset: name of the data set.
+        quick: leave out the reading of the cases.
+        progress: called a few times a second at most with a file and the bytes read of all bytes,
+            then with a case and the cases read of all cases.
 
     Raises:
         UsageError: unknown data set.
-        ReplicateError: nothing is there, or files are absent or differ; lists every one of them.
+        ReplicateError: nothing is there, or files are absent or differ, or cases cannot be read;
+            lists every one of them.
     """
-    manifest, found = load(dataset), status(dataset)
+    manifest = load(dataset)
+    found = _status(manifest)
     if found.folder is None:
-        raise ReplicateError(how_to_obtain(dataset))
-    problems = [
-        (file.path, f"{file.bytes} bytes, sha256 {file.sha256}", got)
-        for file in manifest.files
-        if (got := mismatch(file, found.folder / file.path))
-    ]
-    for pattern in manifest.patterns:
-        count = len(_matches(pattern, found.folder))
-        if count != pattern.count:
-            problems.append((pattern.glob, f"{pattern.count} files", f"{count} files"))
+        raise ReplicateError(_how_to_obtain(manifest))
+    problems = file_problems(manifest, found.folder, progress=progress)
+    problems += layout_problems(manifest, found.folder)
+    n_cases = None
+    if not quick:
+        n_cases, unread = _read(manifest, found.folder, progress)
+        problems += unread
     if problems:
         raise integrity_error(
             f"{len(problems)} entries of {dataset} in {found.folder}",
-            expected="".join(f"\n    {name}: {wanted}" for name, wanted, _ in problems),
-            got="".join(f"\n    {name}: {got}" for name, _, got in problems),
+            expected="".join(f"\n    {one.what}: {one.expected}" for one in problems),
+            got="".join(f"\n    {one.what}: {one.got}" for one in problems),
             done="every file was read; none was changed or deleted",
-            cause=f"an interrupted copy, or files edited by hand. {how_to_obtain(dataset)}",
+            cause=f"an interrupted copy, or files edited by hand. {_how_to_obtain(manifest)}",
         )
-    return Verified(dataset, found.folder, found.n_present, found.bytes_present)
+    return Verified(dataset, found.folder, found.n_present, found.bytes_present, n_cases)
+
+
+def _read(
+    manifest: Manifest, folder: Path, progress: Progress | None
+) -> tuple[int | None, list[Problem]]:
+    # readers come later in the flow of data; only a check of everything asks for one
+    from common.datasets import registry
+
+    reader = getattr(registry.module_of(manifest.dataset), "load", None)
+    return (None, []) if reader is None else read_cases(reader, folder, progress=progress)
 
 
 def how_to_obtain(dataset: str) -> str:
     """Say in words how a reader comes by a data set."""
-    manifest = load(dataset)
+    return _how_to_obtain(load(dataset))
+
+
+def _how_to_obtain(manifest: Manifest) -> str:
+    dataset = manifest.dataset
     if manifest.access == "generated":
         return f"{dataset} is generated from a seed by the chapter; there is nothing to fetch."
-    if manifest.access == "open" and manifest.files:
+    if can_fetch(manifest):
         return f"Run `replicate data fetch {dataset}`."
     if manifest.access == "private":
         instead = f" Use the phantom {manifest.phantom!r} instead." if manifest.phantom else ""
@@ -269,7 +342,9 @@ def how_to_obtain(dataset: str) -> str:
     return f"{dataset} cannot be downloaded by itself (access: {manifest.access}):\n{numbered}"
 
 
-def fetch(dataset: str, *, progress: Progress | None = None) -> Path:
+def fetch(
+    dataset: str, *, progress: Progress | None = None, patience: Patience | None = None
+) -> Path:
     """Fill the reader's data folder with a data set: from the mirror, else from its source.
 
     A file that is there with the right checksum is kept. Every other one is written under a
@@ -278,7 +353,9 @@ def fetch(dataset: str, *, progress: Progress | None = None) -> Path:
 
     Args:
         dataset: name of an open data set, or of one that is already complete on disk.
-        progress: called after each file with its path, the bytes in place and all bytes.
+        progress: called after each file, and a few times a second while one comes, with its path,
+            the bytes in place and all bytes.
+        patience: time limits and retries.
 
     Returns:
         The folder that holds every file.
@@ -286,28 +363,20 @@ def fetch(dataset: str, *, progress: Progress | None = None) -> Path:
     Raises:
         UsageError: unknown data set.
         ReplicateError: the data set is not open (with the steps to obtain it), there is no room,
-            the folder cannot be written, or no source gave a file with the right checksum.
+            the folder cannot be written, another process fetches it now, no source gave a file
+            with the right checksum, or a file that is absent has no checksum to test it by.
     """
     manifest = load(dataset)
-    if manifest.access != "open" or not manifest.files:
-        found = locate(dataset)
-        if found is None:
-            raise ReplicateError(how_to_obtain(dataset))
-        return found
+    if not can_fetch(manifest):
+        return require(dataset)
     folder = data_dir() / dataset
-    wanted = {file for file in manifest.files if mismatch(file, folder / file.path)}
-    missing = sum(file.bytes for file in wanted)
-    total = sum(file.bytes for file in manifest.files)
-    require_room(folder, missing)
-    for file in manifest.files:
-        stale = file in wanted
-        if stale:
-            fetch_file(file, folder / file.path, _sources(manifest, file))
-            missing -= file.bytes
-            if progress is not None:
-                progress(file.path, total - missing, total)
-        if file.unpack is not None and (stale or not (folder / file.unpacked).is_dir()):
-            unpack(file, folder)
+    fetch_files(
+        manifest,
+        folder,
+        lambda file: _sources(manifest, file),
+        progress=progress,
+        patience=patience,
+    )
     return folder
 
 

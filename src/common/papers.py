@@ -6,7 +6,7 @@ before the run that judges them.
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
@@ -20,6 +20,8 @@ Source = Literal["phantom", "open", "authors", "published"]
 Direction = Literal[
     "greater", "less", "equivalent", "non_inferior", "differ", "order", "value", "absent"
 ]
+AnalysisUnit = Literal["patient", "scan", "image", "slice", "patch", "object", "pixel"]
+Value = TypeVar("Value")
 
 LAYERS: tuple[Layer, ...] = ("published", "reanalysis", "replication")
 TABLE_COLUMNS = ("row", "column", "metric", "value", "spread", "spread_kind", "n", "note")
@@ -254,6 +256,33 @@ class DatasetUse(Strict):
     role: str
 
 
+class Stated(Strict, Generic[Value]):
+    """One thing that a paper reports or leaves out, and the place where that can be checked."""
+
+    value: Value
+    where: str
+
+
+class Reporting(Strict):
+    """How a paper reports its evidence; read for statistics over all papers, never for a verdict.
+
+    Args:
+        interval: whether a result is printed with an interval that a sample or a repetition gives.
+        test: whether a comparison is put to a statistical test.
+        unit: what the printed scores count or average over.
+        seeds: trainings behind a printed number; None where the paper does not say.
+        code: whether the authors released code.
+        data: how a reader gets the images.
+    """
+
+    interval: Stated[bool]
+    test: Stated[bool]
+    unit: Stated[AnalysisUnit]
+    seeds: Stated[int | None]
+    code: Stated[bool]
+    data: Stated[Literal["public", "request", "private", "not stated"]]
+
+
 class Paper(Strict):
     """One paper: everything a chapter declares before it runs."""
 
@@ -267,6 +296,7 @@ class Paper(Strict):
     doi: str | None = None
     url: str | None = None
     code: Code | None = None
+    reporting: Reporting | None = None
     summary: str
     task: tuple[str, ...]
     modality: str

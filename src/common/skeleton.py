@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ from string import Template
 
 from ruamel.yaml import YAML
 
-from common import pairs, paths
+from common import pairs, papers, paths
 from common.errors import ReplicateError, UsageError
 from common.runs.files import write_text
 
@@ -29,6 +30,7 @@ SECTIONS = (
     "Run it yourself",
 )
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PLACEHOLDER = re.compile(r"<[A-Za-z][^<>]*>")
 
 
 def write(slug: str, *, dataset: str | None = None) -> list[Path]:
@@ -65,8 +67,36 @@ def write(slug: str, *, dataset: str | None = None) -> list[Path]:
     return sorted([*new, *changed])
 
 
+def placeholders(slug: str) -> list[str]:
+    """List the texts in angle brackets that a chapter still has from its skeleton.
+
+    Args:
+        slug: the chapter.
+
+    Returns:
+        The file and the text of each; empty if all were replaced.
+
+    Raises:
+        UsageError: unknown chapter.
+        ReplicateError: its ``paper.yml`` is not valid, or a file cannot be read.
+    """
+    places = _templates(slug, [use.id for use in papers.load(slug).datasets])
+    places[_references()] = "references.bib"
+    found = []
+    for path, template in places.items():
+        text = _read(path) if path.exists() else ""
+        given = _PLACEHOLDER.findall(_filled(template, slug, slug))
+        left = [placeholder for placeholder in dict.fromkeys(given) if placeholder in text]
+        found += [f"{path.relative_to(paths.root())}: {placeholder}" for placeholder in left]
+    return found
+
+
 def _module(name: str) -> str:
     return name.replace("-", "_")
+
+
+def _references() -> Path:
+    return paths.root() / "book" / "references.bib"
 
 
 def _filled(template: str, slug: str, dataset: str) -> str:
@@ -81,9 +111,9 @@ def _filled(template: str, slug: str, dataset: str) -> str:
     )
 
 
-def _new_files(slug: str, dataset: str) -> dict[Path, str]:
-    """Return the content of every file of the chapter, the notebook pair included."""
-    root, module, dataset_module = paths.root(), _module(slug), _module(dataset)
+def _templates(slug: str, datasets: Iterable[str]) -> dict[Path, str]:
+    """Return the template of every file of a chapter and its data sets."""
+    root, module = paths.root(), _module(slug)
     places = {
         paths.paper_dir(slug) / "paper.yml": "paper.yml",
         paths.paper_dir(slug) / "table1.csv": "table1.csv",
@@ -91,12 +121,20 @@ def _new_files(slug: str, dataset: str) -> dict[Path, str]:
         root / "src/common/models" / f"{module}.py": "model.py",
         root / "tests/models" / f"test_{module}.py": "test_model.py",
     }
-    if not paths.dataset_manifest(dataset).exists():
+    for dataset in datasets:
         places |= {
             paths.dataset_manifest(dataset): "dataset.yml",
-            root / "src/common/datasets" / f"{dataset_module}.py": "dataset.py",
-            root / "tests/datasets" / f"test_{dataset_module}.py": "test_dataset.py",
+            paths.dataset_manifest(f"{dataset}-phantom"): "phantom.yml",
+            root / "src/common/datasets" / f"{_module(dataset)}.py": "dataset.py",
+            root / "tests/datasets" / f"test_{_module(dataset)}.py": "test_dataset.py",
         }
+    return places
+
+
+def _new_files(slug: str, dataset: str) -> dict[Path, str]:
+    """Return the content of every file of the chapter, the notebook pair included."""
+    is_new = not paths.dataset_manifest(dataset).exists()
+    places = _templates(slug, [dataset] if is_new else [])
     content = {path: _filled(template, slug, dataset) for path, template in places.items()}
     content[pairs.pair(slug)] = pairs.text_of(content[paths.notebook(slug)])
     return content
@@ -125,7 +163,7 @@ def _with_entry(slug: str) -> dict[Path, str]:
 
 
 def _with_reference(slug: str) -> dict[Path, str]:
-    path = paths.root() / "book" / "references.bib"
+    path = _references()
     return {path: _read(path).rstrip("\n") + "\n" + _filled("references.bib", slug, slug)}
 
 

@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from common import display, figures, paths, site
+from common.site import links
 from toy_book import add_paper
 
 pytestmark = pytest.mark.browser
@@ -21,8 +22,24 @@ CHROMIUM = next(
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 CHECKOUT = Path(__file__).resolve().parents[2]
-PAGES = ("index", "how-to-read", "which-test", "scoreboard", "data", "build", "references")
-ADDRESSES = ["notebooks/toy.html", *(f"book/{name}.html" for name in PAGES)]
+PAGES = (
+    "index",
+    "how-to-read",
+    "which-test",
+    "glossary",
+    "scoreboard",
+    "data",
+    "build",
+    "references",
+    "changelog",
+    "about",
+)
+DATASETS = ("hep2-i3a-task2", "hep2-phantom")
+ADDRESSES = [
+    "notebooks/toy.html",
+    *(f"book/{name}.html" for name in PAGES),
+    *(f"book/data/{name}.html" for name in DATASETS),
+]
 PROSE = """\
 # A toy chapter
 
@@ -67,6 +84,7 @@ def chapter(path: Path) -> None:
         new_code_cell("folded()", outputs=[shown(picture)], metadata={"tags": ["hide-input"]}),
         new_code_cell("invisible()", metadata={"tags": ["remove-cell"]}),
         new_code_cell("unseen()", outputs=[shown(board)], metadata={"tags": ["remove-input"]}),
+        new_markdown_cell("## The claims on trial"),
         new_code_cell("source", outputs=[shown(display.source_of(display.p_value))]),
     ]
     state = {"application/vnd.jupyter.widget-state+json": {"state": {"a": {}}}}
@@ -74,32 +92,49 @@ def chapter(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Build the site once and serve it on the loopback interface."""
+def built(tmp_path_factory):
+    """Build the site once."""
     root = tmp_path_factory.mktemp("book")
     patch = pytest.MonkeyPatch()
     patch.setenv("REPLICATE_ROOT", str(root))
     for folder in ("data_manifests/datasets", "notebooks"):
         (root / folder).mkdir(parents=True)
-    shutil.copytree(CHECKOUT / "book", root / "book", ignore=shutil.ignore_patterns("results"))
-    shutil.copy(CHECKOUT / "_config.yml", root)
+    shutil.copytree(
+        CHECKOUT / "book",
+        root / "book",
+        ignore=shutil.ignore_patterns("results", "verdict-changes.yml"),
+    )
+    for name in ("_config.yml", "CHANGELOG.md", "CITATION.cff"):
+        shutil.copy(CHECKOUT / name, root)
+    for name in DATASETS:
+        manifest = f"data_manifests/datasets/{name}.yml"
+        shutil.copy(CHECKOUT / manifest, root / manifest)
     pages = "".join(f"  - file: book/{name}\n" for name in (*PAGES[1:], "contributing"))
     toc = f"format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/toy\n{pages}"
     (root / "_toc.yml").write_text(toc)
     add_paper(root)
     chapter(root / "executed.ipynb")
     index = site.build([site.ChapterResult("toy", "quick", root / "executed.ipynb")])
+    yield index.parent
+    patch.undo()
+    paths._find_root.cache_clear()
 
+
+@pytest.fixture(scope="module")
+def address(built, tmp_path_factory):
+    """Serve the site on the loopback interface, at two depths."""
+    root = tmp_path_factory.mktemp("served")
+    (root / "deep/er").mkdir(parents=True)
+    for place in ("site", "deep/er/site"):
+        (root / place).symlink_to(built)
     handler = type(
         "Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}
     )
-    serve = functools.partial(handler, directory=str(index.parent))
+    serve = functools.partial(handler, directory=str(root))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"http://127.0.0.1:{server.server_port}/site/"
         server.shutdown()
-    patch.undo()
-    paths._find_root.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +188,21 @@ def visits(browser, address):
             "images": page.evaluate(images),
             "lang": page.evaluate("document.documentElement.lang"),
         }
+        keep_picture(page, name, "desk")
         page.set_viewport_size({"width": 390, "height": 800})
         page.wait_for_timeout(150)
+        keep_picture(page, name, "phone")
         facts[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
         page.close()
     return facts
+
+
+def keep_picture(page, name, width):
+    """Keep a picture of a page beside the build, for who wants to look."""
+    folder = CHECKOUT / "_build/screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = name.removesuffix(".html").replace("/", "-")
+    page.screenshot(path=folder / f"{stem}-{width}.png", full_page=True)
 
 
 def others(requests, address):
@@ -232,12 +277,57 @@ def test_text_of_our_components_has_a_contrast_of_four_and_a_half(tab, theme):
         assert min(values) >= 4.5, selector
 
 
+@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(tab, name, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(tab(name, theme=theme)).response["violations"]
+    serious = [
+        (one["id"], node["html"][:160])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert serious == []
+
+
+def test_pages_of_data_sets_hang_together(tab, address):
+    page = tab("book/data.html")
+    links = page.locator("article table a[href^='data/']").all()
+    assert {link.get_attribute("href") for link in links} == {
+        f"data/{name}.html" for name in DATASETS
+    }
+    page = tab("book/data/hep2-i3a-task2.html")
+    assert page.locator("pre.rb-tree").is_visible()
+    download = page.locator("a.reference.download")
+    reply = page.request.get(address + "book/data/" + download.get_attribute("href"))
+    assert reply.json()["name"] == "hep2-i3a-task2"
+
+
 def test_search_finds_a_word_without_a_network(tab, address):
     page = tab("search.html?q=phantom")
     page.wait_for_selector("#search-results li a")
     found = [link.get_attribute("href") for link in page.locator("#search-results li a").all()]
     assert any("how-to-read" in href for href in found)
     assert others(page.requests, address) == []
+
+
+def test_no_link_or_anchor_of_the_site_is_broken(built):
+    assert links.broken(built) == []
+
+
+@pytest.mark.parametrize("place", ["file", "below a folder"])
+def test_the_site_works_from_a_folder_and_from_any_path(browser, built, address, place):
+    start = built.as_uri() + "/" if place == "file" else address.replace("/site/", "/deep/er/site/")
+    page = open_page(browser, f"{start}notebooks/toy.html")
+    page.wait_for_selector("mjx-container")
+    assert [text for kind, text in page.messages if kind == "error"] == []
+    assert all(url.startswith((start, "data:", "blob:")) for url in page.requests)
+    page.locator("nav a", has_text="How to read").first.click()
+    page.wait_for_url("**/book/how-to-read.html")
+    assert page.locator("article h1").inner_text().startswith("How to read")
+    page.close()
 
 
 def test_front_door_leads_to_the_first_page(tab):

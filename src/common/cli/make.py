@@ -2,9 +2,11 @@
 
 import http.server
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from common import papers, paths
 from common.cli.output import say, stderr, tell
@@ -62,21 +64,47 @@ def run(
     say(f"  {result.folder}")
 
 
+class OptionalPath(TyperCommand):
+    """A command whose option ``--pdf`` may stand without a value, which typer does not know."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give ``--pdf`` an empty value where no value follows it."""
+        ends = [*args, "-"][1:]
+        given = [
+            f"{arg}=" if arg == "--pdf" and after.startswith("-") else arg
+            for arg, after in zip(args, ends, strict=True)
+        ]
+        return super().parse_args(ctx, given)
+
+
 def build(
     only: Annotated[str | None, typer.Option(help="Chapters, separated by commas.")] = None,
     profile: ProfileOption = "quick",
     force: ForceOption = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at the same time.")] = None,
+    pdf: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[PATH]", help="Also print the whole book; without PATH to _build/book.pdf."
+        ),
+    ] = None,
 ) -> None:
     """Run the chapters that changed, then render the site.
 
     A chapter that fails stops only itself: its page shows the error, and the command ends with 1.
 
+    --pdf prints all pages in the order of the table of contents to one PDF, with Chromium.
+
     \b
     Examples:
       replicate build
       replicate build --only hep2,ife --profile standard
+      replicate build --pdf book.pdf
     """
+    if pdf is not None:
+        from common.site import printing
+
+        printing.require_browser()
     chosen = [name.strip() for name in only.split(",")] if only else papers.slugs()
     slugs = [papers.require_slug(slug) for slug in dict.fromkeys(chosen)]
     require_profile(profile)
@@ -93,6 +121,10 @@ def build(
     ]
     index = site.build(chapters, only=slugs if only else None)
     say(f"the site is at {index}; open it, or run `replicate serve`")
+    if pdf is not None:
+        target = Path(pdf) if pdf else paths.build_dir() / "book.pdf"
+        n_pages = printing.print_book(index.parent, target)
+        say(f"the book ({n_pages} pages of the site) is printed to {target}")
     failed = [result.slug for result in results if result.error]
     if failed:
         raise ReplicateError(

@@ -46,8 +46,14 @@ def print_json(content: Any) -> None:
 
 
 def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table; words that carry a verdict are coloured, and remain words."""
+    """Print a table; words that carry a verdict are coloured, and remain words.
+
+    The first column, which names the rows, is never cut or wrapped.
+    """
     table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(str(item), style=_COLOURS.get(str(item), "")) for item in row))
+    table.columns[0].no_wrap = True
+    listed = [[str(item) for item in row] for row in rows]
+    table.columns[0].min_width = max((len(row[0]) for row in listed), default=0)
+    for row in listed:
+        table.add_row(*(Text(item, style=_COLOURS.get(item, "")) for item in row))
     stdout().print(table)

@@ -180,7 +180,7 @@ class Coordinator:
 
     def _packages_of(self, plan: Plan) -> tuple[str, ...]:
         if plan.slug not in self._packages:
-            names = keys.imports_of(plan.chapter)
+            names = keys.imports_of(notebooks.code_cells(plan.chapter))
             self._packages[plan.slug] = tuple(sorted(n for n in names if not keys.is_ours(n)))
         return self._packages[plan.slug]
 

@@ -9,7 +9,7 @@ import ast
 import difflib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -34,9 +34,11 @@ CALLED = "common.runs.session"
 # they find, declare and draw; a change makes a new page but no new records
 NOT_NUMBERS = (
     "common.chapterpage",
+    "common.comparison",
     "common.display",
     "common.downloads",
     "common.errors",
+    "common.explorer",
     "common.figures",
     "common.manifest_schema",
     "common.manifests",
@@ -48,6 +50,8 @@ NOT_NUMBERS = (
     "common.strict_yaml",
 )
 PROFILES = ("quick", "standard", "full")
+# of paper.yml: costs are written in after a run, and what a paper reports decides no verdict
+NOT_DECLARED = ("profiles", "reporting")
 
 
 @dataclass(frozen=True)
@@ -143,12 +147,20 @@ def planner(slug: str, profile: str = "quick") -> Planner:
     paper = papers.load(slug)
     declared_profile(paper, profile)
     chapter = notebooks.read(slug)
+    counting = notebooks.counting_cells(chapter, slug)
+    everything = notebooks.code_cells(chapter)
+    shown = [cell for cell in everything if notebooks.ONLY_SHOWS in notebooks.tags(cell)]
+    modules = module_hashes(imports_of(everything))
     parts = {
         "format": FORMAT,
         "slug": slug,
         "profile": profile,
-        "notebook": notebook_hash(chapter),
-        "modules": module_hashes(imports_of(chapter)),
+        "notebook": cells_hash(counting),
+        "shown": cells_hash(shown),
+        "modules": modules,
+        "shown_modules": sorted(
+            set(modules) - set(module_hashes(imports_of(counting), numbers_only=True))
+        ),
         **declaration_hashes(slug),
         "data": data_checksums(paper),
         "versions": versions(),
@@ -220,15 +232,15 @@ def cost(slug: str, profile: str) -> papers.Profile:
     return declared_profile(papers.load(slug), profile)
 
 
-def notebook_hash(notebook: NotebookNode) -> str:
-    """Return the hash of a chapter's code cells as syntax trees, in order."""
-    return digest([notebooks.syntax(cell.source) for cell in notebooks.code_cells(notebook)])
+def cells_hash(cells: Sequence[NotebookNode]) -> str:
+    """Return the hash of code cells as syntax trees, in order."""
+    return digest([notebooks.syntax(cell.source) for cell in cells])
 
 
-def imports_of(notebook: NotebookNode) -> set[str]:
-    """Return the modules that the code cells of a chapter import by name."""
+def imports_of(cells: Sequence[NotebookNode]) -> set[str]:
+    """Return the modules that code cells import by name."""
     names: set[str] = set()
-    for cell in notebooks.code_cells(notebook):
+    for cell in cells:
         try:
             names |= _imports(ast.parse(cell.source), package="")
         except SyntaxError:
@@ -264,12 +276,15 @@ def _imports(tree: ast.Module, *, package: str) -> set[str]:
     return names
 
 
-def module_hashes(names: set[str], *, package: Path | None = None) -> dict[str, str]:
+def module_hashes(
+    names: set[str], *, package: Path | None = None, numbers_only: bool = False
+) -> dict[str, str]:
     """Follow imports inside ``common`` and hash each module that is reached.
 
     Args:
         names: dotted names that a chapter imports; those outside ``common`` are passed over.
         package: folder of the package; that of the installed one by default.
+        numbers_only: pass over what only shows, and what it alone imports.
 
     Returns:
         The hash of the syntax tree of every module reached, in alphabetical order.
@@ -286,6 +301,7 @@ def module_hashes(names: set[str], *, package: Path | None = None) -> dict[str, 
             module = ".".join(parts[:depth])
             path = _module_file(module, package)
             passed_over = _within(module, MACHINERY) and module != CALLED
+            passed_over |= numbers_only and _only_shows(module)
             if module in found or path is None or passed_over:
                 continue
             stamp = path.stat()
@@ -331,12 +347,12 @@ def declaration_hashes(slug: str) -> dict[str, Any]:
     """Hash what ``paper.yml`` says and the published tables.
 
     Returns:
-        ``paper``: the content of ``paper.yml``; ``declared``: the same without the costs of
-        profiles, which are written in after a run; ``tables``: one hash a file.
+        ``paper``: the content of ``paper.yml``; ``declared``: the same without
+        :data:`NOT_DECLARED`; ``tables``: one hash a file.
     """
     folder = paths.paper_dir(slug)
     content = strict_yaml.read(folder / "paper.yml")
-    without = {key: value for key, value in content.items() if key != "profiles"}
+    without = {key: value for key, value in content.items() if key not in NOT_DECLARED}
     return {
         "paper": digest(content),
         "declared": digest(without),
@@ -374,8 +390,9 @@ def _only_shows(module: str) -> bool:
 def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[str, ...]:
     """Say why records made from one state of the book may not be those of another.
 
-    Data and versions are not compared, nor what only shows (:data:`NOT_NUMBERS` and the
-    ``tables`` module of a chapter): records made with them stay true of them.
+    Data and versions are not compared, nor what only shows (:data:`NOT_NUMBERS`, the ``tables``
+    module of a chapter, cells tagged ``only-shows``) with what is imported by it alone: records
+    made with them stay true of them.
 
     Args:
         stored: the ``parts`` of the plan of a run that was made.
@@ -395,8 +412,11 @@ def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[
         if stored.get(name) != current.get(name):
             found.append(phrase)
     then, now = stored.get("modules", {}), current.get("modules", {})
+    passed_over = {*stored.get("shown_modules", ()), *current.get("shown_modules", ())}
     names = sorted(
-        name for name in {*then, *now} if then.get(name) != now.get(name) and not _only_shows(name)
+        name
+        for name in {*then, *now} - passed_over
+        if then.get(name) != now.get(name) and not _only_shows(name)
     )
     if names:
         found.append(f"code changed: {', '.join(names)}")

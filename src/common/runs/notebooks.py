@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 INJECTED = "injected-parameters"
+# a cell that shows or checks, and whose change leaves records as they are
+ONLY_SHOWS = "only-shows"
 
 
 def read(slug: str) -> NotebookNode:
@@ -144,6 +146,58 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
         for cell in notebook.cells
         if cell.cell_type == "code" and INJECTED not in tags(cell) and syntax(cell.source)
     ]
+
+
+def counting_cells(notebook: NotebookNode, where: str) -> list[NotebookNode]:
+    """Return the cells that records may depend on: all that do something but ``only-shows``.
+
+    Args:
+        notebook: the chapter.
+        where: its name in an error.
+
+    Raises:
+        ReplicateError: a cell tagged ``only-shows`` sets a name, which a later cell could use.
+    """
+    counting = []
+    for cell in code_cells(notebook):
+        if ONLY_SHOWS not in tags(cell):
+            counting.append(cell)
+        elif names := _names_set(cell.source):
+            raise ReplicateError(
+                f"{where}: a cell tagged {ONLY_SHOWS!r} must set no name, got "
+                f"{', '.join(names)}. Remove the tag, or show the value without naming it."
+            )
+    return counting
+
+
+def _names_set(source: str) -> list[str]:
+    """List what a cell assigns, defines or deletes; imports and comprehensions leave nothing."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ["whatever its magics do"]
+    inner = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.comprehension | ast.Lambda)
+        for name in ast.walk(node)
+    }
+    found = [
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in inner
+    ]
+    changed = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load)
+    ]
+    defined = [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
+    return [*found, *changed, *defined]
 
 
 def parameters_cell(notebook: NotebookNode, where: str) -> NotebookNode:

@@ -74,7 +74,7 @@ def identity(notebook: NotebookNode) -> dict[str, Any]:
     Args:
         notebook: the page, see :func:`common.runs.notebooks.parse`.
     """
-    names = keys.imports_of(notebook)
+    names = keys.imports_of(notebooks.code_cells(notebook))
     shown: dict[str, str] = {}
     data: dict[str, str] = {}
     for name in sorted(names):
@@ -82,7 +82,7 @@ def identity(notebook: NotebookNode) -> dict[str, Any]:
         path = Path(__file__).with_name(f"{name.removeprefix(_SITE)}.py")
         if name.startswith(_SITE) and path.is_file():
             text = path.read_text(encoding="utf-8")
-            names |= keys.imports_of(notebooks.parse(text, name))
+            names |= keys.imports_of(notebooks.code_cells(notebooks.parse(text, name)))
             shown[name] = sha256(notebooks.syntax(text))
     if READER in names:
         found = sorted(path for path in archive.folder().rglob("*") if path.is_file())
@@ -92,7 +92,7 @@ def identity(notebook: NotebookNode) -> dict[str, Any]:
             data["stale"] = str(archive.read_run()["stale"])
     return {
         "format": FORMAT,
-        "notebook": keys.notebook_hash(notebook),
+        "notebook": keys.cells_hash(notebooks.code_cells(notebook)),
         "modules": {**keys.module_hashes(names), **shown},
         "data": data,
         "versions": {**keys.versions(), **{name: version(name) for name in _LIBRARIES}},

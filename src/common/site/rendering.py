@@ -12,6 +12,7 @@ from typing import Any
 
 from common.errors import ReplicateError
 from common.runs.files import read_json, storage, write_json
+from common.site import imprint, machine
 
 STAMP = ".stamp.json"
 _TOOLS = (
@@ -21,10 +22,23 @@ _TOOLS = (
     "sphinx-book-theme",
     "pydata-sphinx-theme",
     "sphinx-mathjax-offline",
+    "sphinxext-opengraph",
 )
 _WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MOST_LINES = 40
+# what the theme leaves without a name or role for assistive technology
+_MENDS = (
+    (
+        '<summary><span class="toctree-toggle" role="presentation">',
+        '<summary aria-label="Pages below"><span class="toctree-toggle" role="presentation">',
+    ),
+    ('role="doc-biblioentry"', 'role="listitem"'),
+)
+# the theme repeats the title for paper without escaping it; paper shows the page's own
+_PRINT_TITLE = re.compile(
+    r'(<div id="jb-print-docs-body" class="onlyprint">)\s*<h1>.*</h1>(?=\s*<!-- Table of)', re.S
+)
 _FRONT_DOOR = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -74,6 +88,8 @@ def render(staging: Path) -> Path:
         _forget(html, keep_pages=False, keep_html=True)
         raise ReplicateError(_message(problems, done.stdout + done.stderr, html))
     _open_front_door(html)
+    _mend(html)
+    machine.finish(html, staging, imprint.read(staging))
     write_json(html / STAMP, wanted)
     return html / "index.html"
 
@@ -86,6 +102,17 @@ def _open_front_door(html: Path) -> None:
     if target and "<body" not in text:
         page = target.group(1)
         index.write_text(_FRONT_DOOR.format(page=page), encoding="utf-8")
+
+
+def _mend(html: Path) -> None:
+    """Escape, name and label what the theme does not."""
+    for page in html.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        mended = _PRINT_TITLE.sub(r"\1", text)
+        for old, new in _MENDS:
+            mended = mended.replace(old, new)
+        if mended != text:
+            page.write_text(mended, encoding="utf-8")
 
 
 def fingerprint(staging: Path) -> dict[str, Any]:

@@ -1,20 +1,38 @@
 """Everything that the site consists of, written into ``_build/staging``."""
 
+import io
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import papers, paths, strict_yaml
+from ruamel.yaml import YAML
+
+from common import manifests, papers, paths, strict_yaml
 from common.errors import ReplicateError
 from common.runs.files import storage
-from common.site import chapters, live, pages
+from common.site import (
+    atlas,
+    boards,
+    changes,
+    chapters,
+    crates,
+    dataset_pages,
+    imprint,
+    live,
+    machine,
+    pages,
+    scoreboard,
+)
 from common.site.chapters import ChapterResult
-from common.site.evidence import collect
+from common.site.imprint import Imprint
 
 CHAPTERS = "notebooks/"
 MARKER = "% generated: "
+_SCOREBOARD = "book/scoreboard.md"
 _PAGE_SUFFIXES = (".md", ".ipynb")
+# files of the repository that are pages, or parts of pages, as well
+_FROM_THE_ROOT = {"CHANGELOG.md": "book/changelog.md", "CITATION.cff": "book/CITATION.cff"}
 _SETTINGS = (".toml",)  # of tools that read the sources of pages
 
 
@@ -36,11 +54,14 @@ def stage(results: Sequence[ChapterResult], *, only: Sequence[str] | None = None
     """
     listed = list(entries(strict_yaml.read(paths.root() / "_toc.yml")))
     ended = _all_results(listed, results, only)
-    files = _pages()
+    files, book = _pages(), imprint.read(paths.root())
     for result in ended:
-        suffix, text = chapters.page(result)
-        files[f"{CHAPTERS}{result.slug}{suffix}"] = text.encode()
+        files |= _chapter(result, book)
+    _add_changes(files, book)
     _fill(files, ended)
+    if dataset_pages.FOLDER in listed:
+        files |= machine.with_datasets(dataset_pages.files(), book)
+        files["_toc.yml"] = _with_datasets(files["_toc.yml"].decode()).encode()
     for entry in listed:
         if not any(f"{entry}{suffix}" in files for suffix in _PAGE_SUFFIXES):
             raise ReplicateError(
@@ -107,6 +128,9 @@ def _pages() -> dict[str, bytes]:
             running.append(path)
         else:
             files[inside.as_posix()] = path.read_bytes()
+    for source, place in _FROM_THE_ROOT.items():
+        if (root / source).is_file():
+            files[place] = (root / source).read_bytes()
     for path in running:
         name = path.relative_to(root).with_suffix("")
         if f"{name.as_posix()}.md" in files:
@@ -117,15 +141,45 @@ def _pages() -> dict[str, bytes]:
     return files
 
 
+def _chapter(result: ChapterResult, book: Imprint) -> dict[str, bytes]:
+    """Write the page of a chapter, and its archived runs beside it."""
+    suffix, text = chapters.page(result)
+    packed = crates.files(result.slug, book)
+    text = machine.chapter_page(result.slug, suffix, text, book, crates=crates.links(packed))
+    return {f"{CHAPTERS}{result.slug}{suffix}": text.encode(), **packed}
+
+
+def _add_changes(files: dict[str, bytes], book: Imprint) -> None:
+    """Put the changes of verdicts under the changelog, and write their feed."""
+    page = _FROM_THE_ROOT["CHANGELOG.md"]
+    if files.pop(changes.FILE, None) is None or page not in files:
+        return
+    found = changes.load()
+    feed = bool(found and book.address)
+    heading = f"\n## {changes.HEADING}\n\n{changes.section(found, feed=feed)}"
+    files[page] += heading.encode()
+    if feed:
+        files[f"book/{changes.FEED}"] = changes.feed(found, book)
+
+
 def _fill(files: dict[str, bytes], results: Sequence[ChapterResult]) -> None:
-    """Write the generated parts at their markers."""
+    """Write the generated parts at their markers, and the files that they lead to."""
+    found = [boards.gather(result) for result in results] if _SCOREBOARD in files else []
     parts = {
-        "scoreboard": lambda: pages.scoreboard([collect(result) for result in results]),
-        "data": pages.data,
+        "scoreboard": lambda: scoreboard.page(found),
+        "scoreboard-picture": lambda: scoreboard.picture(found),
+        "atlas": atlas.page,
+        "data": dataset_pages.overview,
         "build": lambda: pages.build_report(results),
     }
+    places = {name: f"book/{name}.md" for name in parts}
+    if _SCOREBOARD in files:
+        places["scoreboard-picture"] = "book/index.md"
+        files |= scoreboard.files(found)
+    if places["atlas"] in files:
+        files |= atlas.files()
     for name, make in parts.items():
-        place = f"book/{name}.md"
+        place = places[name]
         if place not in files:
             continue
         lines = files[place].decode().splitlines()
@@ -136,6 +190,32 @@ def _fill(files: dict[str, bytes], results: Sequence[ChapterResult]) -> None:
             )
         lines[lines.index(MARKER + name)] = make()
         files[place] = ("\n".join(lines) + "\n").encode()
+
+
+def _with_datasets(toc: str) -> str:
+    """Return the table of contents with a section for each data set under the page of data."""
+    yaml = YAML()
+    tree = yaml.load(toc)
+    for entry in _nodes(tree):
+        if str(entry.get("file", "")).removesuffix(".md") == dataset_pages.FOLDER:
+            entry["sections"] = [
+                {"file": f"{dataset_pages.FOLDER}/{name}", "title": name}
+                for name in manifests.datasets()
+            ]
+    stream = io.StringIO()
+    yaml.dump(tree, stream)
+    return stream.getvalue()
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """Walk through the entries of a table of contents."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _nodes(item)
+    elif isinstance(node, dict):
+        yield node
+        for value in list(node.values()):
+            yield from _nodes(value)
 
 
 def _write(staging: Path, files: dict[str, bytes]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from common import figures
+from common import comparison, figures
 from common.chapters.hep2.audit import compare
 from common.chapters.hep2.experiment import MECHANISM
 from common.chapters.hep2.study import Study
@@ -20,7 +20,6 @@ from common.plotstyle import INK, canvas, style
 from common.runs.archives import Archive
 from common.statistics import power
 from common.statistics.audit import Check
-from common.statistics.bootstrap import cluster_bootstrap
 from common.statistics.dependence import design_effect, icc
 from common.statistics.published import congruence_range, probability_false_ordering
 from common.statistics.ranking import block_anova, friedman, nemenyi_critical_difference
@@ -49,18 +48,28 @@ def published_and_replicated(
     Returns:
         ``metric, row, kind, value, low, high`` in percent; intervals where there are patients.
     """
-    printed = paper.table("table16").set_index(["metric", "row"])["value"]
     runs = {"this run": records}
     if archive is not None:
         runs[f"{archive.profile} run"] = archive.records
-    rows: list[dict[str, Any]] = []
-    for metric, own in REPLICATED.items():
-        for arm, cell in _cells(paper).items():
-            where = {"metric": metric, "row": paper.arm(arm).label}
-            rows.append(where | {"kind": "published", "value": 100 * float(printed[metric, cell])})
-            for kind, table in runs.items():
-                rows.append(where | {"kind": kind} | _mean(table, arm, own, rng))
-    return pd.DataFrame(rows)
+    cells = _cells(paper)
+    labels = {cell: paper.arm(arm).label for arm, cell in cells.items()}
+    table16 = paper.table("table16").drop(columns="column").rename(columns={"metric": "column"})
+    printed = comparison.published(
+        table16, rows=list(labels), metrics=list(REPLICATED), scale=100
+    ).replace({"row": labels})
+    measured = [
+        comparison.replicated(
+            table,
+            kind=kind,
+            arms={arm: labels[cell] for arm, cell in cells.items()},
+            metrics={own: metric for metric, own in REPLICATED.items()},
+            rng=rng,
+            scale=100,
+            source="phantom",
+        )
+        for kind, table in runs.items()
+    ]
+    return pd.concat([printed, *measured], ignore_index=True)
 
 
 def _cells(paper: Paper) -> dict[str, str]:
@@ -70,25 +79,9 @@ def _cells(paper: Paper) -> dict[str, str]:
     return {arm: published.cells[arm].row for arm in CONFIGS}
 
 
-def _mean(table: pd.DataFrame, arm: str, metric: str, rng: np.random.Generator) -> dict[str, float]:
-    mine = table[
-        (table["arm"] == arm) & (table["metric"] == metric) & (table["source"] == "phantom")
-    ]
-    # A patient is one unit, whatever the number of seeds that scored it.
-    found = cluster_bootstrap(
-        mine["value"], cluster=mine["cluster"].astype(str), n_resamples=2000, rng=rng
-    )
-    interval = found.interval(0.95)
-    return {
-        "value": 100 * found.effect,
-        "low": 100 * interval.low,
-        "high": 100 * interval.high,
-    }
-
-
 def side_by_side(numbers: pd.DataFrame) -> pd.DataFrame:
     """Turn the rows of :func:`published_and_replicated` into one row per metric and arm."""
-    return numbers.pivot_table("value", ["metric", "row"], "kind", sort=False)
+    return comparison.wide(numbers)
 
 
 def dial(records: pd.DataFrame, archive: Archive | None) -> pd.DataFrame:
