@@ -24,17 +24,22 @@ from common.site.imprint import Imprint
 from common.site.staging import entries
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_LIMIT_S = 600
+_LIMIT_S = 300
 _SCRIPTS = ".//script|.//noscript|.//template|.//button|.//iframe"
 _POINTERS = ("for", "headers", "aria-labelledby", "aria-describedby")
 # resolves when nothing is left to load or to typeset, with the images that could not be loaded
 _SETTLED = """
-async () => {
-  if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
-  await document.fonts.ready;
-  const images = [...document.images];
-  await Promise.all(images.map(image => image.decode().catch(() => null)));
-  return images.filter(image => image.naturalWidth === 0).map(image => image.getAttribute('src'));
+async (limit) => {
+  const settle = async () => {
+    if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
+    await document.fonts.ready;
+    const images = [...document.images];
+    await Promise.all(images.map(image => image.decode().catch(() => null)));
+    return images.filter(one => one.naturalWidth === 0).map(one => one.getAttribute('src'));
+  };
+  const late = new Promise((_, refuse) => setTimeout(
+    () => refuse(new Error('formulas or images were not ready in time')), limit));
+  return Promise.race([settle(), late]);
 }
 """
 
@@ -224,8 +229,13 @@ def _mathematics(page: Any, name: str) -> Iterator[str]:
 
 
 def _inside(name: str, address: str) -> str:
-    """Turn an address that is relative to a page into one that is relative to the site."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(name), address))
+    """Turn an address that is relative to a page into one that is relative to the site.
+
+    What follows a question mark goes: it tells versions of a file apart, and two pages may still
+    name two of them.
+    """
+    path = unquote(urlsplit(address).path)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
 
 
 def _relink(link: Any, name: str, names: set[str], book: Imprint) -> None:
@@ -233,7 +243,7 @@ def _relink(link: Any, name: str, names: set[str], book: Imprint) -> None:
     parts = urlsplit(link.get("href"))
     if parts.scheme or parts.netloc:
         return
-    goal = _inside(name, unquote(parts.path)) if parts.path else name
+    goal = _inside(name, parts.path) if parts.path else name
     if goal in names:
         link.set("href", f"#{_key(goal)}" + (f"--{parts.fragment}" if parts.fragment else ""))
     elif book.address:
@@ -246,7 +256,7 @@ def _reload(image: Any, name: str, html: Path) -> None:
     source = image.get("src") or ""
     if source.startswith("data:"):
         return
-    inside = _inside(name, unquote(urlsplit(source).path))
+    inside = _inside(name, source)
     if not (html / inside).is_file():
         raise ReplicateError(
             f"page {name} shows the image {source}, which is not in {html}. "
@@ -271,7 +281,7 @@ def _print(browser: str, source: Path, target: Path) -> None:
             page = running.new_page()
             page.set_default_timeout(_LIMIT_S * 1000)
             page.goto(source.as_uri(), wait_until="load")
-            if lost := page.evaluate(_SETTLED):
+            if lost := page.evaluate(_SETTLED, _LIMIT_S * 1000):
                 raise ReplicateError(
                     f"{len(lost)} images could not be loaded for printing: {', '.join(lost)}. "
                     "Look at their pages in the site and build again."
@@ -285,7 +295,7 @@ def _print(browser: str, source: Path, target: Path) -> None:
             )
             running.close()
         except Error as error:
-            raise _failed(str(error)) from None
+            raise _failed(str(error).partition("\n")[0]) from None
 
 
 def _print_by_command(browser: str, source: Path, target: Path) -> None:
@@ -311,7 +321,8 @@ def _print_by_command(browser: str, source: Path, target: Path) -> None:
     except subprocess.TimeoutExpired:
         raise _failed(f"it took longer than {_LIMIT_S} s") from None
     if done.returncode != 0 or not target.is_file():
-        raise _failed(done.stderr.strip() or f"exit code {done.returncode}")
+        told = done.stderr.strip().rpartition("\n")[2]
+        raise _failed(told or f"exit code {done.returncode}")
 
 
 def _flags() -> list[str]:
@@ -321,8 +332,7 @@ def _flags() -> list[str]:
 
 
 def _failed(reason: str) -> ReplicateError:
-    last = reason.strip().rpartition("\n")[2] or "no message"
     return ReplicateError(
-        f"Chromium could not print the book: {last}. The older PDF, if any, "
+        f"Chromium could not print the book: {reason}. The older PDF, if any, "
         "is untouched. Print single pages from a browser, or try another version of Chromium."
     )
