@@ -56,12 +56,15 @@ def rendering_times(staging: Path) -> tuple[float, float]:
     """Return the seconds to render thirty chapters, and then one changed chapter."""
     source = max((staging / "notebooks").glob("*.ipynb"), key=lambda page: page.stat().st_size)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "staging"
+        copy = Path(folder) / "_build/staging"
         shutil.copytree(staging, copy)
         names = [f"chapter{number:02d}" for number in range(N_CHAPTERS)]
         for name in names:
             text = source.read_text(encoding="utf-8").replace(f"{source.stem}-", f"{name}-")
             (copy / f"notebooks/{name}.ipynb").write_text(text, encoding="utf-8")
+            for beside in (staging / "notebooks").glob(f"{source.stem}-*"):
+                named = beside.name.replace(f"{source.stem}-", f"{name}-", 1)
+                shutil.copy(beside, copy / "notebooks" / named)
         yaml = YAML()
         toc = yaml.load(copy / "_toc.yml")
         part = next(part for part in toc["parts"] if part.get("caption") == "Chapters")
