@@ -241,7 +241,7 @@ def test_the_mirror_and_the_manifest_name_the_same_files(dataset):
 def test_the_mirrored_files_have_the_listed_checksums(dataset, tmp_path, monkeypatch):
     # an empty data folder, so that no copy of the reader's own is verified instead
     monkeypatch.setenv("REPLICATE_DATA", str(tmp_path))
-    verified = manifests.verify(dataset, quick=True)
+    verified = manifests.verify(dataset)
     on_disk = [Path(MIRROR) / dataset / path for path in below(Path(MIRROR) / dataset)]
     assert verified.n_files == len(on_disk)
     assert verified.n_bytes == sum(path.stat().st_size for path in on_disk)

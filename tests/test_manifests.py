@@ -9,7 +9,6 @@ import pytest
 from filelock import FileLock
 
 from common import disk, manifests
-from common.datasets import registry
 from common.datasets.cases import Case, Cases
 from common.downloads import Patience
 from common.errors import ReplicateError, UsageError
@@ -451,16 +450,14 @@ class Reader(ModuleType):
 
 
 @pytest.fixture
-def reader(monkeypatch):
-    module = Reader("toy")
-    monkeypatch.setattr(registry, "module_of", lambda dataset: module)
-    return module
+def reader():
+    return Reader("toy")
 
 
 def test_verify_reads_every_case_and_reports_its_error_with_the_case(toy, reader):
     write_files(toy.data, FILES | {"a.csv": b"1,3\n"})
     with pytest.raises(ReplicateError) as raised:
-        manifests.verify("toy")
+        manifests.verify("toy", reader=reader.load)
     text = str(raised.value)
     assert text.startswith("failed check: 3 entries of toy")
     assert f"case a.csv: {toy.data / 'a.csv'} must be sound." in text
@@ -470,16 +467,16 @@ def test_verify_reads_every_case_and_reports_its_error_with_the_case(toy, reader
 
 def test_a_quick_check_leaves_the_reader_out(toy, reader):
     write_files(toy.data, FILES)
-    assert manifests.verify("toy", quick=True).n_cases is None
+    assert manifests.verify("toy").n_cases is None
     with pytest.raises(ReplicateError, match="KeyError"):
-        manifests.verify("toy")
+        manifests.verify("toy", reader=reader.load)
 
 
 def test_verify_counts_the_cases_that_were_read(toy, reader):
     write_files(toy.data, FILES)
     load = reader.load
     reader.load = lambda folder: load(folder)[:2]
-    assert manifests.verify("toy").n_cases == 2
+    assert manifests.verify("toy", reader=reader.load).n_cases == 2
 
 
 def test_a_reader_that_fails_before_the_first_case_is_a_problem_like_any_other(toy, reader):
@@ -489,13 +486,13 @@ def test_a_reader_that_fails_before_the_first_case_is_a_problem_like_any_other(t
     write_files(toy.data, FILES)
     reader.load = load
     with pytest.raises(ReplicateError, match=r"all cases: the table must have rows\."):
-        manifests.verify("toy")
+        manifests.verify("toy", reader=reader.load)
 
 
 def test_a_reader_of_a_table_has_no_cases_to_count(toy, reader):
     write_files(toy.data, FILES)
     reader.load = lambda folder: pd.DataFrame()
-    assert manifests.verify("toy").n_cases is None
+    assert manifests.verify("toy", reader=reader.load).n_cases is None
 
 
 def test_every_manifest_of_the_book_is_sound(checkout, monkeypatch):

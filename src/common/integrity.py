@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,12 +177,12 @@ def read_cases(
     except Exception as error:
         # a defect of the reader on files of this copy is a finding like any other
         return None, [Problem("all cases", "a reader that knows them", _words(error))]
-    from common.datasets.cases import Cases
-
-    if not isinstance(cases, Cases):
+    # by its form, since the type comes later in the flow of data
+    table = getattr(cases, "table", None)
+    if table is None or not isinstance(cases, Sequence):
         return None, []
     report, problems = throttled(progress), []
-    for number, name in enumerate(cases.table["case"]):
+    for number, name in enumerate(table["case"]):
         try:
             cases[number]
         except Exception as error:

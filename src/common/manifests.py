@@ -9,7 +9,7 @@ Presence is judged by size, which is quick; :func:`verify` and :func:`fetch` rea
 import difflib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,6 @@ from common.errors import ReplicateError, UsageError
 from common.fetching import fetch_files
 from common.file_lists import read as read_files
 from common.integrity import (
-    Problem,
     Progress,
     file_problems,
     integrity_error,
@@ -277,12 +276,18 @@ def checksum(dataset: str) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def verify(dataset: str, *, quick: bool = False, progress: Progress | None = None) -> Verified:
-    """Check a data set: the sum of every file, the layout, and that its reader reads every case.
+def verify(
+    dataset: str,
+    *,
+    reader: Callable[[Path], object] | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Check a data set: the sum of every file, the layout, and that a reader reads every case.
 
     Args:
         dataset: name of the data set.
-        quick: leave out the reading of the cases.
+        reader: reads its cases, see :func:`common.datasets.registry.reader`; none are read if left
+            out.
         progress: called a few times a second at most with a file and the bytes read of all bytes,
             then with a case and the cases read of all cases.
 
@@ -298,8 +303,8 @@ def verify(dataset: str, *, quick: bool = False, progress: Progress | None = Non
     problems = file_problems(manifest, found.folder, progress=progress)
     problems += layout_problems(manifest, found.folder)
     n_cases = None
-    if not quick:
-        n_cases, unread = _read(manifest, found.folder, progress)
+    if reader is not None:
+        n_cases, unread = read_cases(reader, found.folder, progress=progress)
         problems += unread
     if problems:
         raise integrity_error(
@@ -310,16 +315,6 @@ def verify(dataset: str, *, quick: bool = False, progress: Progress | None = Non
             cause=f"an interrupted copy, or files edited by hand. {_how_to_obtain(manifest)}",
         )
     return Verified(dataset, found.folder, found.n_present, found.bytes_present, n_cases)
-
-
-def _read(
-    manifest: Manifest, folder: Path, progress: Progress | None
-) -> tuple[int | None, list[Problem]]:
-    # readers come later in the flow of data; only a check of everything asks for one
-    from common.datasets import registry
-
-    reader = getattr(registry.module_of(manifest.dataset), "load", None)
-    return (None, []) if reader is None else read_cases(reader, folder, progress=progress)
 
 
 def how_to_obtain(dataset: str) -> str:

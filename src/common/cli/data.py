@@ -189,6 +189,7 @@ def verify(
       replicate data verify --quick
     """
     from common import manifests
+    from common.datasets import registry
 
     problems = []
     if dataset:
@@ -200,7 +201,8 @@ def verify(
     for name in names:
         try:
             with _bar(name, in_bytes=False) as report:
-                found = manifests.verify(name, quick=quick, progress=report)
+                reader = None if quick else registry.reader(name)
+                found = manifests.verify(name, reader=reader, progress=report)
         except ReplicateError as error:
             if dataset:
                 raise

@@ -1,7 +1,9 @@
 """Which module reads or generates a data set: found by name, imported when asked."""
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from common import manifests
@@ -23,6 +25,15 @@ def module_of(dataset: str) -> ModuleType | None:
     """
     name = f"common.datasets.{manifests.load(dataset).module_name}"
     return import_module(name) if find_spec(name) else None
+
+
+def reader(dataset: str) -> Callable[[Path], object] | None:
+    """Return the reader of a data set; ``None`` if no module reads it.
+
+    Raises:
+        UsageError: unknown data set.
+    """
+    return getattr(module_of(dataset), "load", None)
 
 
 def readable() -> list[str]:
