@@ -8,7 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from common.datasets.decathlon import Task, label_map, load_task, read_lines
+from common.datasets.decathlon import Task, label_map, load_task
+from common.datasets.files import read_lines
 from common.errors import ReplicateError
 
 TASK = Task("msd-task09-toy", "Task09_Toy", ("T1w", "T2w"), ("background", "organ", "tumour"))

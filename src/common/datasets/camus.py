@@ -18,8 +18,8 @@ import pandas as pd
 
 from common import manifests
 from common.datasets.cases import Case, Cases
-from common.datasets.decathlon import label_map, read_lines, require_same_grid
-from common.datasets.files import Volume
+from common.datasets.decathlon import label_map, require_same_grid
+from common.datasets.files import Volume, read_lines
 from common.datasets.image_pairs import misfit
 from common.datasets.volume_files import case_folders, read_volume
 from common.errors import ReplicateError

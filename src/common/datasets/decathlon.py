@@ -150,27 +150,6 @@ def require_present(folder: Path, names: Iterable[str], *, dataset: str) -> None
             )
 
 
-def read_lines(path: Path) -> list[str]:
-    """Read a text file without a header, one entry a line.
-
-    Args:
-        path: the file, UTF-8.
-
-    Returns:
-        Its lines without line ends and without blanks around them; empty lines are left out.
-
-    Raises:
-        ReplicateError: the file is absent or is not text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReplicateError(
-            f"{path} must be a sound text file, got: {error}. Fetch or copy it again."
-        ) from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def _span(codes: Collection[int]) -> str:
     listed = sorted(codes)
     whole = listed == list(range(listed[0], listed[-1] + 1))

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from common import manifests
 from common.datasets.cases import Case, Cases
-from common.datasets.decathlon import read_lines, require_present
-from common.datasets.files import MAX_BYTES, read_image, read_metaimage, read_xml
+from common.datasets.decathlon import require_present
+from common.datasets.files import MAX_BYTES, read_image, read_lines, read_metaimage, read_xml
 from common.errors import ReplicateError
 
 DATASET = "esmraldi-wheat"

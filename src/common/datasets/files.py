@@ -349,6 +349,23 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read a text file without a header, one entry a line.
+
+    Args:
+        path: the file, UTF-8.
+
+    Returns:
+        Its lines without line ends and without blanks around them; empty lines are left out.
+
+    Raises:
+        ReplicateError: the file is absent or is not text.
+    """
+    with reading(path, "text file"):
+        text = path.read_text(encoding="utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def read_rows(
     path: Path, columns: tuple[str, ...], *, separator: str = ","
 ) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from common import manifests
 from common.datasets.cases import Cases
-from common.datasets.decathlon import read_lines
+from common.datasets.files import read_lines
 from common.datasets.image_pairs import JPEG_THRESHOLD, misfit, pairs
 from common.datasets.kvasir_seg import read_boxed, read_boxes
 

@@ -19,8 +19,8 @@ import pandas as pd
 
 from common import manifests
 from common.datasets.cases import Case, Cases
-from common.datasets.decathlon import label_map, read_lines
-from common.datasets.files import read_hdf5, require_files
+from common.datasets.decathlon import label_map
+from common.datasets.files import read_hdf5, read_lines, require_files
 from common.errors import ReplicateError
 
 DATASET = "la2018-atria"

@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from common import manifests
 from common.datasets.cases import Case, Cases
-from common.datasets.decathlon import label_map, read_lines
-from common.datasets.files import Volume, read_metaimage, read_rows
+from common.datasets.decathlon import label_map
+from common.datasets.files import Volume, read_lines, read_metaimage, read_rows
 from common.errors import ReplicateError
 
 DATASET = "luna16"

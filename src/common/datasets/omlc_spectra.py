@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from common import manifests
-from common.datasets.decathlon import read_lines
-from common.datasets.files import read_rows
+from common.datasets.files import read_lines, read_rows
 from common.datasets.image_pairs import misfit
 
 DATASET = "omlc-spectra"

@@ -19,7 +19,7 @@ import pandas as pd
 
 from common import manifests
 from common.datasets.cases import Case, Cases
-from common.datasets.decathlon import read_lines
+from common.datasets.files import read_lines
 from common.errors import ReplicateError
 
 DATASET = "ttd-annotations"
