@@ -14,7 +14,7 @@ import pytest
 from common import paths, records
 from common.errors import ReplicateError
 from common.runs import coordinator, engine, execute, execute_all, plan, provenance, store
-from toy_book import add_paper, add_run, edit, hear_interrupts, small_disk, wait_for
+from toy_book import add_paper, add_run, book_at, edit, hear_interrupts, small_disk, wait_for
 
 FAILING = """\
 # %% tags=["parameters"]
@@ -62,8 +62,7 @@ def ran(tmp_path_factory):
     root = tmp_path_factory.mktemp("book")
     for folder in ("data_manifests/datasets", "data_manifests/papers", "notebooks", "book"):
         (root / folder).mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REPLICATE_ROOT", str(root))
+    with book_at(root):
         add_paper(root)
         heard = []
         result = execute("toy", texts=["widths=4,5"], listener=heard.append)

@@ -99,6 +99,17 @@ run.save(records.frame(), verdicts=[verdict], audit=[check], arrays={{"curve": n
 """
 
 
+@contextmanager
+def book_at(root: Path) -> Iterator[None]:
+    """Make a folder the root of the book inside the block only.
+
+    What lives longer than one test must not hold the root: the tests between would read it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPLICATE_ROOT", str(root))
+        yield
+
+
 def add_paper(root: Path, slug: str = "toy", *, notebook: str = NOTEBOOK) -> Path:
     """Write a chapter and return the path of its notebook."""
     folder = root / "data_manifests" / "papers" / slug

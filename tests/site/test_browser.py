@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from common import display, figures, paths, site
+from common import display, figures, site
 from common.site import links
-from toy_book import add_paper
+from toy_book import add_paper, book_at
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(
@@ -95,8 +95,6 @@ def chapter(path: Path) -> None:
 def built(tmp_path_factory):
     """Build the site once."""
     root = tmp_path_factory.mktemp("book")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("REPLICATE_ROOT", str(root))
     for folder in ("data_manifests/datasets", "notebooks"):
         (root / folder).mkdir(parents=True)
     shutil.copytree(
@@ -112,12 +110,10 @@ def built(tmp_path_factory):
     pages = "".join(f"  - file: book/{name}\n" for name in (*PAGES[1:], "contributing"))
     toc = f"format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/toy\n{pages}"
     (root / "_toc.yml").write_text(toc)
-    add_paper(root)
-    chapter(root / "executed.ipynb")
-    index = site.build([site.ChapterResult("toy", "quick", root / "executed.ipynb")])
-    yield index.parent
-    patch.undo()
-    paths._find_root.cache_clear()
+    with book_at(root):
+        add_paper(root)
+        chapter(root / "executed.ipynb")
+        return site.build([site.ChapterResult("toy", "quick", root / "executed.ipynb")]).parent
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 from test_browser import CHECKOUT, CONTRAST, browser, open_page  # noqa: F401
 
-from common import paths, site
-from toy_book import PAPER, TABLE, edit
+from common import site
+from toy_book import PAPER, TABLE, book_at, edit
 
 pytestmark = pytest.mark.browser
 TOC = """\
@@ -71,9 +71,6 @@ def chapter(root):
 def html(tmp_path_factory):
     """Build a site with scoreboard and atlas, and return its folder."""
     root = tmp_path_factory.mktemp("book")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("REPLICATE_ROOT", str(root))
-    paths._find_root.cache_clear()
     for folder in ("data_manifests/datasets", "notebooks", "book"):
         (root / folder).mkdir(parents=True)
     shutil.copytree(CHECKOUT / "book/_static", root / "book/_static")
@@ -83,10 +80,8 @@ def html(tmp_path_factory):
     (root / "book/index.md").write_text("# Front\n\n% generated: scoreboard-picture\n")
     (root / "book/scoreboard.md").write_text(f"{WIDE}# Scoreboard\n\n% generated: scoreboard\n")
     (root / "_toc.yml").write_text(TOC)
-    index = site.build([site.ChapterResult("toy", "quick", chapter(root))])
-    yield index.parent
-    patch.undo()
-    paths._find_root.cache_clear()
+    with book_at(root):
+        return site.build([site.ChapterResult("toy", "quick", chapter(root))]).parent
 
 
 @pytest.fixture(scope="module", params=["file", "sub-path"])

@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from common import manifests, papers, paths, site
+from common import manifests, papers, site
 from common.site import machine
 from common.site.imprint import Imprint
-from toy_book import add_paper, edit
+from toy_book import add_paper, book_at, edit
 
 IMPRINT = Imprint("Toy", "A. Writer", "https://example.org/toy/", "")
 HOSTILE = '</script><script>alert(1)</script> ````{raw} html `<!-- & \u2028 "'
@@ -121,14 +121,10 @@ def toy(book):
 def html(tmp_path_factory):
     """Render the toy book once."""
     root = tmp_path_factory.mktemp("book")
-    patch = pytest.MonkeyPatch()
     for folder in ("data_manifests/datasets", "data_manifests/papers", "notebooks", "book"):
         (root / folder).mkdir(parents=True)
-    patch.setenv("REPLICATE_ROOT", str(root))
-    paths._find_root.cache_clear()
-    yield site.build([write_book(root)]).parent
-    patch.undo()
-    paths._find_root.cache_clear()
+    with book_at(root):
+        return site.build([write_book(root)]).parent
 
 
 def read(html: Path, name: str) -> Reader:
