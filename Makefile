@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PROFILE ?= quick
 JOBS ?= 2
 
-.PHONY: help book test lint validate benchmarks lab serve clean
+.PHONY: help book test check lint validate benchmarks lab serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,10 @@ book:  ## run every chapter (profile quick), render the site, print where it is
 test:  ## lint, types, unit tests, notebooks and the site in a browser
 	@tools/setup.sh test,lint
 	@tools/test.sh
+
+check:  ## look at every page of the built book in a browser
+	@tools/setup.sh test
+	@.venv/bin/pytest -n 2 -q -p no:cacheprovider tests/built_book.py
 
 lint:  ## format check, lint and types only
 	@tools/setup.sh test,lint

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from browsing import CHROMIUM, FLAGS
 from common import paths
 
 
@@ -53,3 +54,15 @@ def checkout() -> Path:
     """The folder of this checkout."""
     os.environ.pop("REPLICATE_ROOT", None)
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start Chromium, or say why these tests cannot run."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path; on Debian: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()

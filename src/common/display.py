@@ -339,14 +339,15 @@ def describe(figure: Figure, *, alt: str, caption: str = "", dpi: int = 144) -> 
     if not alt.strip():
         raise ReplicateError("`alt` must say what the figure shows, got ''. Describe it.")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    # a third of the bytes of PNG, and no pixel differs
+    figure.savefig(buffer, format="webp", dpi=dpi, pil_kwargs={"lossless": True, "method": 4})
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
     under = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return Shown(
         plain=f"Figure: {alt}",
         html=f'<figure class="rb-figure"><img class="dark-light" alt="{escape(alt)}" '
-        f'width="{width}" height="{height}" src="data:image/png;base64,{data}">{under}</figure>',
+        f'width="{width}" height="{height}" src="data:image/webp;base64,{data}">{under}</figure>',
     )
 
 

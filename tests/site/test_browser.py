@@ -12,15 +12,12 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from browsing import complaints, images, open_page, others, page_width, serious
 from common import display, figures, site
 from common.site import links
 from toy_book import add_paper, book_at
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = (
     "index",
@@ -133,30 +130,6 @@ def address(built, tmp_path_factory):
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Start Chromium, or say why these tests cannot run."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on the path; on Debian: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
-
-
-def open_page(browser, url, *, width=1280, theme="light"):
-    """Open a page that remembers its requests and the console's messages."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.requests, page.messages = [], []
-    page.on("request", lambda request: page.requests.append(request.url))
-    page.on("console", lambda message: page.messages.append((message.type, message.text)))
-    page.on("pageerror", lambda error: page.messages.append(("error", str(error))))
-    page.goto(url, wait_until="load")
-    page.wait_for_timeout(250)
-    return page
-
-
 @pytest.fixture
 def tab(browser, address):
     """Open pages of the site, and close them after the test."""
@@ -177,18 +150,17 @@ def visits(browser, address):
     facts = {}
     for name in ("index.html", *ADDRESSES, "search.html"):
         page = open_page(browser, address + name)
-        images = "[...document.images].map(i => [i.alt, i.complete && i.naturalWidth > 0])"
         facts[name] = {
             "requests": page.requests,
-            "messages": page.messages,
-            "images": page.evaluate(images),
+            "complaints": complaints(page),
+            "images": images(page),
             "lang": page.evaluate("document.documentElement.lang"),
         }
         keep_picture(page, name, "desk")
         page.set_viewport_size({"width": 390, "height": 800})
         page.wait_for_timeout(150)
         keep_picture(page, name, "phone")
-        facts[name]["width"] = page.evaluate("document.documentElement.scrollWidth")
+        facts[name]["width"] = page_width(page)
         page.close()
     return facts
 
@@ -201,15 +173,11 @@ def keep_picture(page, name, width):
     page.screenshot(path=folder / f"{stem}-{width}.png", full_page=True)
 
 
-def others(requests, address):
-    return [url for url in requests if not url.startswith((address, "data:", "blob:"))]
-
-
 @pytest.mark.parametrize("name", ["index.html", *ADDRESSES, "search.html"])
 def test_page_asks_nobody_but_its_own_server_and_reports_no_error(visits, address, name):
     visit = visits[name]
     assert others(visit["requests"], address) == []
-    assert [text for kind, text in visit["messages"] if kind in ("error", "warning")] == []
+    assert visit["complaints"] == []
     assert len(visit["requests"]) > 5
 
 
@@ -239,6 +207,23 @@ def test_wide_table_scrolls_inside_itself_and_can_be_reached_by_keyboard(tab):
     assert box.get_attribute("role") == "region"
     box.focus()
     assert box.evaluate("e => e === document.activeElement")
+
+
+def test_pages_without_mathematics_do_without_its_script(tab):
+    assert not any("mathjax" in url for url in tab("book/how-to-read.html").requests)
+    assert any("mathjax" in url for url in tab("notebooks/toy.html").requests)
+
+
+def test_icons_are_drawn_by_a_font_that_was_cut_down(tab):
+    page = tab("notebooks/toy.html")
+    assert page.evaluate(
+        "document.fonts.ready.then(f => f.check('900 16px \"Font Awesome 6 Free\"'))"
+    )
+    shown = page.locator("i.fa-bars, i.fa-magnifying-glass, i.fa-download").all()
+    drawn = "e => getComputedStyle(e, '::before').content.charCodeAt(1) > 0xe000"
+    assert [icon.evaluate(drawn) for icon in shown] == [True] * len(shown)
+    assert shown
+    assert not any("fontawesome.js" in url for url in page.requests)
 
 
 def test_mathematics_is_typeset_without_an_error(tab):
@@ -276,16 +261,7 @@ def test_text_of_our_components_has_a_contrast_of_four_and_a_half(tab, theme):
 @pytest.mark.parametrize("name", ADDRESSES)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious(tab, name, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(tab(name, theme=theme)).response["violations"]
-    serious = [
-        (one["id"], node["html"][:160])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
-    assert serious == []
+    assert serious(tab(name, theme=theme)) == []
 
 
 def test_pages_of_data_sets_hang_together(tab, address):

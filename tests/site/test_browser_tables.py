@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
-from test_browser import CHECKOUT, CONTRAST, browser, open_page  # noqa: F401
+from test_browser import CHECKOUT, CONTRAST
 
+from browsing import complaints, open_page, others, page_width, serious
 from common import site
 from toy_book import PAPER, TABLE, book_at, edit
 
@@ -104,7 +105,7 @@ def address(request, html, tmp_path_factory):
 
 
 @pytest.fixture
-def tab(browser, address):  # noqa: F811
+def tab(browser, address):
     """Open pages of the site, and close them after the test."""
     opened = []
 
@@ -118,7 +119,7 @@ def tab(browser, address):  # noqa: F811
 
 
 @pytest.fixture
-def from_files(browser, html):  # noqa: F811
+def from_files(browser, html):
     """Open pages from their files in a browser that is cut off from every network."""
     cut_off = SimpleNamespace(new_page=functools.partial(browser.new_page, offline=True))
     opened = []
@@ -145,15 +146,15 @@ def info(page, table):
 @pytest.mark.parametrize("name", NAMES)
 def test_page_asks_nobody_else_and_reports_no_error(tab, address, name):
     page = tab(f"{name}.html")
-    assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
-    assert [text for kind, text in page.messages if kind in ("error", "warning")] == []
+    assert others(page.requests, address) == []
+    assert complaints(page) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_page_never_scrolls_sideways_and_wide_tables_do(from_files, name, width):
     page = from_files(f"{name}.html", width=width)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page_width(page) <= width
     if width == 390 and name != "index":
         box = page.locator(".rb-scroll").first
         assert box.evaluate("e => e.scrollWidth > e.clientWidth + 100")
@@ -174,7 +175,7 @@ def test_tables_work_from_files_without_any_network(from_files):
     page = from_files("atlas.html")
     assert info(page, "papers") == "1–25 of 196 rows"
     assert page.locator("#atlas-heatmap canvas").count() > 0
-    assert [text for kind, text in page.messages if kind in ("error", "warning")] == []
+    assert complaints(page) == []
 
 
 def test_header_sorts_numbers_by_value_with_the_mouse_and_the_keyboard(tab):
@@ -328,7 +329,7 @@ def test_every_row_is_printed_and_no_control(from_files):
 @pytest.mark.parametrize(
     ("name", "table", "n"), [("scoreboard", "claims", 8), ("atlas", "papers", 196)]
 )
-def test_table_is_complete_without_a_script(browser, html, name, table, n):  # noqa: F811
+def test_table_is_complete_without_a_script(browser, html, name, table, n):
     context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 800})
     page = context.new_page()
     page.goto(f"{html.as_uri()}/book/{name}.html")
@@ -376,17 +377,7 @@ def test_every_text_has_a_contrast_of_four_and_a_half(from_files, name, theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
 def test_axe_finds_nothing_serious(from_files, name, theme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = from_files(f"{name}.html", theme=theme)
-    found = Axe().run(page).response["violations"]
-    serious = [
-        (one["id"], node["html"][:160])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
-    assert serious == []
+    assert serious(from_files(f"{name}.html", theme=theme)) == []
 
 
 def test_plot_takes_the_colours_of_the_theme_when_it_changes(from_files):

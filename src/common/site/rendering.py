@@ -12,7 +12,7 @@ from typing import Any
 
 from common.errors import ReplicateError
 from common.runs.files import read_json, storage, write_json
-from common.site import imprint, machine
+from common.site import icons, imprint, machine
 
 STAMP = ".stamp.json"
 _TOOLS = (
@@ -35,6 +35,9 @@ _MENDS = (
     ),
     ('role="doc-biblioentry"', 'role="listitem"'),
 )
+# a quarter of a megabyte that pages without maths do not need
+_MATHJAX = re.compile(r"<script[^>]*/mathjax/[^>]*></script>\n?")
+_MATHS = re.compile(r'class="(?:[^"]* )?math[ "]')
 # the theme repeats the title for paper without escaping it; paper shows the page's own
 _PRINT_TITLE = re.compile(
     r'(<div id="jb-print-docs-body" class="onlyprint">)\s*<h1>.*</h1>(?=\s*<!-- Table of)', re.S
@@ -89,6 +92,7 @@ def render(staging: Path) -> Path:
         raise ReplicateError(_message(problems, done.stdout + done.stderr, html))
     _open_front_door(html)
     _mend(html)
+    icons.slim(html)
     machine.finish(html, staging, imprint.read(staging))
     write_json(html / STAMP, wanted)
     return html / "index.html"
@@ -105,12 +109,14 @@ def _open_front_door(html: Path) -> None:
 
 
 def _mend(html: Path) -> None:
-    """Escape, name and label what the theme does not."""
+    """Escape, name and label what the theme does not; leave out MathJax where no maths is."""
     for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         mended = _PRINT_TITLE.sub(r"\1", text)
         for old, new in _MENDS:
             mended = mended.replace(old, new)
+        if not _MATHS.search(mended):
+            mended = _MATHJAX.sub("", mended)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
 
