@@ -42,9 +42,10 @@ def test_fonts_keep_the_icons_that_a_page_shows(site, kind):
     assert len(brands) < 20
 
 
-def test_icons_that_a_style_draws_are_kept(site):
+@pytest.mark.parametrize("written", [r"\f0f4", chr(COFFEE)])
+def test_icons_that_a_style_draws_are_kept(site, written):
     drawn = site / "_static/custom.css"
-    drawn.write_text(r'.cup:after { content: "\f0f4"; }')
+    drawn.write_text(f'.cup:after {{ content: "{written}"; }}')
     icons.slim(site)
     assert COFFEE in glyphs(site, "fa-solid-900.woff2")
 

@@ -16,7 +16,8 @@ from common.errors import ReplicateError
 _FONTS = "vendor/fontawesome/webfonts"
 _STYLE = "styles/pydata-sphinx-theme.css"
 _RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\([0-9a-f]+)"\}')
-_GLYPH = re.compile(r'"\\([ef][0-9a-f]{3})"')
+_ESCAPED = re.compile(r'"\\([ef][0-9a-f]{3})"')
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
 _NAME = re.compile(r"\bfa-([a-z0-9-]+)")
 _SCRIPT = re.compile(r"<script[^>]*scripts/fontawesome\.js[^>]*></script>\n?")
 
@@ -67,13 +68,11 @@ def _shown(html: Path, static: Path) -> set[int]:
         for path in [*html.rglob("*.html"), *scripts]
         for name in _NAME.findall(path.read_text(encoding="utf-8"))
     }
-    styles = [_RULE.sub("", style)]
-    styles += [
-        path.read_text(encoding="utf-8")
-        for path in static.rglob("*.css")
-        if path != static / _STYLE
-    ]
-    drawn = {int(code, 16) for text in styles for code in _GLYPH.findall(_RULE.sub("", text))}
+    drawn = set()
+    for path in static.rglob("*.css"):
+        text = _RULE.sub("", path.read_text(encoding="utf-8"))
+        drawn |= {int(code, 16) for code in _ESCAPED.findall(text)}
+        drawn |= {ord(glyph) for glyph in _PRIVATE.findall(text)}
     return drawn | {code_of[name] for name in named if name in code_of}
 
 
