@@ -200,7 +200,7 @@ def at_a_glance(paper: Paper, published: Iterable[Verdict], archive: Archive | N
     counts = Counter((each.layer, each.verdict) for each in verdicts)
     layers = [layer for layer in LAYERS if any(layer == key[0] for key in counts)]
     rows = {
-        layer: {word: counts[layer, word] or "–" for word in SYMBOLS}  # type: ignore[index]
+        layer: {word: counts[layer, word] for word in SYMBOLS}  # type: ignore[index]
         for layer in layers
     }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
@@ -210,7 +210,12 @@ def at_a_glance(paper: Paper, published: Iterable[Verdict], archive: Archive | N
         + (f" ({each.note})" if each.note else "")
         for name, each in paper.profiles.items()
     )
-    return table(frame, caption="Claims by verdict on each layer.", note=f"Cost of a run: {cost}.")
+    return table(
+        frame,
+        caption="Claims by verdict on each layer.",
+        formats={str(head): lambda count: str(count or "–") for head in frame.columns},
+        note=f"Cost of a run: {cost}.",
+    )
 
 
 def claim_table(paper: Paper) -> Shown:
