@@ -1,0 +1,1 @@
+"""The skin-bss chapter: its experiment, its exclusion study, its audit, its tables."""
