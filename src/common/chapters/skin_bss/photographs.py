@@ -19,6 +19,7 @@ from common.errors import UsageError
 from common.models import skin_bss
 
 Array = NDArray[np.float64]
+_SHORT = ("oxy", "deoxy", "melanin")
 DATASETS = {each.DATASET: each for each in (mednode_complete, mednode_two)}
 
 
@@ -223,19 +224,19 @@ def orders(at_hand: tuple[str, Cases] | None, options: Options) -> pd.DataFrame:
         chromophores by rising contribution, and the pixels with negative deoxyhaemoglobin under
         the classical inverse.
     """
-    short, rows = ("oxy", "deoxy", "melanin"), []
+    rows = []
     lengths = (options.slice_length // 4, options.slice_length)
     for srgb, length, least in product((True, False), lengths, (0.15, options.threshold)):
         trial = replace(options, srgb=srgb, slice_length=length, threshold=least)
         row: dict[str, Any] = {
-            "grey values": "linear" if srgb else "as stored",
-            "slice (px)": length,
-            "threshold": f"{least:g}",
+            "grey": "linear" if srgb else "stored",
+            "slice": length,
+            "τ": f"{least:g}",
         }
         negative = []
         for each in pair(at_hand, trial):
             found = skin_bss.contributions(each.A["sca-nmf"], each.S["sca-nmf"], each.mask)
-            row[each.case] = " < ".join(short[j] for j in np.argsort(found.sum(axis=0)))
+            row[each.case] = " < ".join(_SHORT[j] for j in np.argsort(found.sum(axis=0)))
             negative.append(100 * float((each.S["classical"][1] < 0).mean()))
         row["negative (%)"] = number(min(negative, default=float("nan")), digits=1)
         rows.append(row)
