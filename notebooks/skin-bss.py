@@ -589,8 +589,9 @@ for arm in ("sca-nmf", "sca-nmf-renamed", "best-start", "best-start-renamed"):
 # %% tags=["nbval-skip", "hide-input"]
 display.table(
     photographs.orders(at_hand, photo_options),
-    caption="Two photographs under eight sets of choices: chromophores by rising contribution "
-    "(SCA and NMF), and pixels with negative deoxyhaemoglobin (classical inverse, the smaller share).",
+    caption="Two photographs under eight sets of choices (slice in pixels, threshold τ): "
+    "chromophores by rising contribution (SCA and NMF), and pixels with negative "
+    "deoxyhaemoglobin (classical inverse, the smaller share).",
     index=False,
 )
 

@@ -208,7 +208,7 @@ def summary(each: Separated) -> dict[str, float]:
     return {
         "negative (%)": 100 * float((each.S["classical"][1] < 0).mean()),
         "blue most (%)": 100 * float(dominant.mean()),
-        **{name: float(value) for name, value in zip(skin_bss.CHROMOPHORES, found, strict=True)},
+        **{name: float(value) for name, value in zip(_SHORT, found, strict=True)},
     }
 
 
