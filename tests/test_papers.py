@@ -1,6 +1,7 @@
 """paper.yml: read strictly, every name declared, every published number found."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -194,17 +195,32 @@ def test_every_paper_of_the_book_is_valid_and_its_published_cells_exist(slug):
             assert len(paper.published(published.published)) >= 2
 
 
+def number(text):
+    """Read a printed value; None where it is words (``x20``, ``no overlap``) or empty."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 @pytest.mark.parametrize("slug", papers.slugs())
 def test_tables_equal_an_independent_transcription(slug):
-    """Compares number by number with a second transcription where one lies beside the checkout."""
+    """Compares number by number with a second transcription where one lies beside the checkout.
+
+    Ours may hold more where a value is printed in words, and in prose, which has no end.
+    """
     folder = Path(__file__).resolve().parents[2] / "shared" / "papers" / slug / "tables"
     if not folder.is_dir():
         pytest.skip("no second transcription of the published tables lies beside the checkout")
     paper = papers.load(slug)
     for path in sorted(folder.glob("*.csv")):
         with path.open() as file:
-            theirs = sorted(
-                (r["metric"], r["column_label"], float(r["value"])) for r in csv.DictReader(file)
-            )
-        ours = paper.table(path.stem)
-        assert theirs == sorted(zip(ours["metric"], ours["column"], ours["value"], strict=True))
+            read = [
+                (r["metric"], r["column_label"], number(r["value"])) for r in csv.DictReader(file)
+            ]
+        theirs = Counter(row for row in read if row[2] is not None)
+        table = paper.table(path.stem).dropna(subset="value")
+        ours = Counter(zip(table["metric"], table["column"], table["value"], strict=True))
+        assert theirs - ours == Counter()
+        if len(read) == theirs.total() and path.stem != "prose":
+            assert ours == theirs
