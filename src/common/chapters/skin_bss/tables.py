@@ -53,7 +53,15 @@ BOXED = (
     "melanin-green",
     "melanin-red",
 )
-DRAWN = ("sca-nmf", "sca", "best-start", "classical", "blue", "true-maps")
+# curves of the ROC figure, by names that fit its legend
+DRAWN = {
+    "sca-nmf": "SCA, NMF",
+    "sca": "SCA",
+    "best-start": "random",
+    "classical": "classical",
+    "blue": "blue",
+    "true-maps": "truth",
+}
 
 
 def scores(
@@ -76,13 +84,12 @@ def area(records: pd.DataFrame, arm: str, *, setting: str = "") -> tuple[float, 
     return found.effect, ends.low, ends.high
 
 
-def roc_curves(paper: Paper, records: pd.DataFrame) -> dict[str, Any]:
+def roc_curves(records: pd.DataFrame) -> dict[str, Any]:
     """Return the arguments of :func:`common.comparison_figures.roc` for the main setting."""
     curves, areas = {}, {}
-    for arm in DRAWN:
+    for arm, name in DRAWN.items():
         value, label = scores(records, arm)
         false, true, _ = roc_curve(label, value)
-        name = paper.arm(arm).label
         curves[name], areas[name] = (false, true), area(records, arm)
     return {"curves": curves, "areas": areas}
 
