@@ -77,3 +77,10 @@ def test_theme_without_rules_of_icons_is_told(site):
     (site / "_static/styles/pydata-sphinx-theme.css").write_text("a{}")
     with pytest.raises(ReplicateError, match=r"pydata-sphinx-theme\.css has no rules of icons"):
         icons.slim(site)
+
+
+def test_site_of_another_theme_is_left_as_it_is(tmp_path):
+    (tmp_path / "index.html").write_text(PAGE)
+    icons.slim(tmp_path)
+    assert (tmp_path / "index.html").read_text() == PAGE
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

@@ -151,7 +151,7 @@ def test_coverage_has_a_band_of_its_own(archived):
 def test_figure_of_levels_draws_chosen_tests_in_their_order(archived):
     shown = validation.levels_figure(TESTS, outcome="dice", alt="Rates.", caption="c")
     assert shown.plain == "Figure: Rates."
-    assert "data:image/png" in shown.html
+    assert "data:image/webp" in shown.html
 
 
 def test_planted_families_show_their_error_and_claims_are_weighted_by_number(archived):

@@ -26,17 +26,20 @@ def slim(html: Path) -> None:
     """Leave out the script that draws icons, and the glyphs that no page shows.
 
     Args:
-        html: the rendered site; run it again after pages were added, and they get their icons.
+        html: the rendered site; run it again after pages were added, and they get their icons. A
+            site of another theme, without that style, is left as it is.
 
     Raises:
-        ReplicateError: the theme no longer has the fonts or rules that this relies on.
+        ReplicateError: the theme's style no longer has the rules that this relies on.
     """
+    static = html / "_static"
+    if not (static / _STYLE).is_file():
+        return
     for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         mended = _SCRIPT.sub("", text)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
-    static = html / "_static"
     codes = _shown(html, static)
     for font in sorted((_theme() / _FONTS).glob("*")):
         _cut(font, static / _FONTS / font.name, codes)
