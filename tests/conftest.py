@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from browsing import CHROMIUM, FLAGS
 from common import paths
 
 
@@ -59,6 +58,9 @@ def checkout() -> Path:
 @pytest.fixture(scope="module")
 def browser():
     """Start Chromium, or say why these tests cannot run."""
+    # not above: who adds a paper may have this file without its neighbours
+    from browsing import CHROMIUM, FLAGS
+
     if CHROMIUM is None:
         pytest.skip("no Chromium on the path; on Debian: apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
