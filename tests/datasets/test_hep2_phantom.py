@@ -239,5 +239,5 @@ def test_a_tenth_of_the_standard_phantom_takes_a_tenth_of_its_budget() -> None:
     table = draw(25)
     start = time.process_time()
     render(table, size=64, n_patches=2)
-    # 252 patients x 2 specimens in 15 s; twice that is allowed for a busy machine.
-    assert time.process_time() - start < 3.0
+    # 252 patients x 2 specimens in 15 s; thrice that is allowed for a busy machine.
+    assert time.process_time() - start < 4.5
