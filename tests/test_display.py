@@ -49,7 +49,7 @@ def test_table_heads_every_column_and_row_and_has_a_caption():
     html = display.table(frame.rename_axis("arm"), caption="Overlap by arm").html
     assert html.count('scope="col"') == 3
     assert html.count('scope="row"') == 2
-    assert "<caption>Overlap by arm</caption>" in html
+    assert "<caption><span>Overlap by arm</span></caption>" in html
     assert 'tabindex="0"' in html
     assert ">0.912<" in html
     assert ">–<" in html

@@ -122,6 +122,17 @@ def test_staging_holds_pages_configuration_and_the_executed_chapter(toy):
     }
 
 
+def test_progress_bar_that_stopped_at_its_first_frame_is_left_out(toy):
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    bar = {**view, "text/plain": "trainings:   0%|          | 0/7 [00:00<?, ?it/s]"}
+    slider = {**view, "text/plain": "a slider at 30%"}
+    outputs = [new_output("display_data", bar), new_output("display_data", slider)]
+    site.stage([ChapterResult("toy", "quick", executed(toy, new_code_cell("2", outputs=outputs)))])
+    page = staged(toy, "notebooks/toy.ipynb")
+    assert "trainings" not in page
+    assert "a slider at 30%" in page
+
+
 def test_changelog_and_citation_are_staged_from_the_repository(toy):
     (toy / "CHANGELOG.md").write_text("# Changelog\n")
     (toy / "CITATION.cff").write_text("title: x\n")

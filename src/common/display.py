@@ -215,7 +215,7 @@ def _html_table(
     kind = "rb-table rb-wrap" if wraps else "rb-table"
     return (
         f'<div class="{kind}" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
-        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<table><caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}</tbody></table></div>{under}"
     )
 

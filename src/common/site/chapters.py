@@ -14,6 +14,7 @@ from common.errors import ReplicateError
 from common.runs import notebooks, store
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_BAR = re.compile(r"\d+%\|.*\[.*\]\s*$")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -74,8 +75,9 @@ def page(result: ChapterResult) -> tuple[str, str]:
 def prepare(notebook: NotebookNode, result: ChapterResult) -> NotebookNode:
     """Take out of a notebook what only a running kernel or a terminal can use.
 
-    Widget views keep their text, cells their order; execution counts go. A failed chapter gets a
-    box under its title and loses the traceback.
+    Widget views keep their text, cells their order; execution counts go, and so do progress bars,
+    whose text stays at its first frame. A failed chapter gets a box under its title and loses the
+    traceback.
 
     Args:
         notebook: the executed notebook; it is changed.
@@ -98,7 +100,10 @@ def prepare(notebook: NotebookNode, result: ChapterResult) -> NotebookNode:
 def _shows(output: NotebookNode) -> bool:
     if output.output_type == "error":
         return False
-    return output.output_type == "stream" or set(output.data) != {_WIDGET}
+    if output.output_type == "stream":
+        return True
+    is_bar = _WIDGET in output.data and _BAR.search(output.data.get("text/plain", ""))
+    return set(output.data) != {_WIDGET} and not is_bar
 
 
 def _still(output: NotebookNode) -> NotebookNode:
