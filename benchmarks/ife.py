@@ -27,8 +27,8 @@ from common.models.ife_training import (
     learning_rate,
 )
 
-N_GELS, SIZE, WIDTH, EPOCHS, BATCH = 640, (64, 48), 8, 2, 32
-ARM = Arm(lr=0.1, pull=Pull(inner=0.3, inter=0.3))
+N_GELS, SIZE, WIDTH, EPOCHS, BATCH = 640, (64, 48), 8, 2, 16
+ARM = Arm(lr=0.03, pull=Pull(inner=0.3, inter=0.3))
 BAR = 1.5
 REPEATS = 5
 
