@@ -26,6 +26,7 @@ def verdict(**changes) -> Verdict:
         ({"verdict": "supported"}, "the claim holds; anything from −5.04 points to +8.38 points"),
         ({"verdict": "contradicted"}, "the opposite holds; anything from"),
         ({"detectable": 0.08}, "effects under 8.00 points would mostly be missed"),
+        ({"low": 0.0, "high": 0.0, "detectable": 0.0}, "the difference is the same in every case"),
         ({"claim": "C3l"}, "equality within 2.00 points is not shown"),
         ({"claim": "C3l", "verdict": "supported"}, "shown to be smaller than 2.00 points"),
         ({"claim": "C10l", "layer": "replication", "verdict": "equivalent"}, "if any, is smaller"),

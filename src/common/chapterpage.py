@@ -164,6 +164,8 @@ def plain_words(verdict: Verdict, paper: Paper) -> str:
         return f"{where} a difference, if any, is smaller than {margin}."
     if claim.direction == "equivalent" and span:
         return f"{where} equality within {margin} is not shown: {span}."
+    if verdict.low is not None and verdict.low == verdict.high:
+        return f"{where} the difference is the same in every case, which says nothing of chance."
     if verdict.detectable is not None:
         least = effect(verdict.detectable, unit=unit).lstrip("+")
         missed = "effects under {} would mostly be missed"
