@@ -25,6 +25,20 @@ def test_records_survive_writing_and_reading(tmp_path):
     pd.testing.assert_frame_equal(table, back)
 
 
+def test_a_compact_table_keeps_every_row_and_four_digits(tmp_path):
+    whole = some(fold=["A", "A", "B"], group=["x", "y", "x"])
+    whole["value"] = whole["value"] + 0.123456
+    stored = records.read(records.write_compact(whole, tmp_path / "records.parquet"))
+    key = list(records.KEY)
+    assert len(stored) == len(whole)
+    both = whole.astype(dict.fromkeys(key, str)).merge(
+        stored.astype(dict.fromkeys(key, str)), on=key, suffixes=("", "_kept"), validate="1:1"
+    )
+    assert len(both) == len(whole)
+    assert both["value_kept"].tolist() == [float(f"{v:.4g}") for v in both["value"]]
+    assert (both["value_kept"] != both["value"]).any()
+
+
 def test_a_value_recorded_twice_is_refused():
     with pytest.raises(ReplicateError, match="1 records were made twice, the first"):
         some(case=["i1", "i1", "i3"])

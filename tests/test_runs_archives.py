@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from common import paths
+from common import paths, records
 from common.errors import ReplicateError, UsageError
 from common.runs import archives, evidence, keys, store
 from common.runs.archives import archive, read_archive
@@ -108,6 +108,18 @@ def test_files_over_one_megabyte_are_refused_and_the_old_archive_stays(toy, monk
         archive("toy")
     assert read_archive("toy", "standard").provenance["id"] == old.id
     assert [path.name for path in paths.results_dir("toy").iterdir()] == ["standard"]
+
+
+def test_records_over_one_megabyte_are_archived_with_four_digits(toy, monkeypatch):
+    add_run(profile="standard", n_cases=3000)
+    whole = store.runs_dir("toy").glob("*/records.parquet")
+    size = next(whole).stat().st_size
+    monkeypatch.setattr(archives, "LIMIT_BYTES", size - 1)
+    archive("toy")
+    found = read_archive("toy", "standard")
+    assert found.provenance["record_digits"] == records.COMPACT_DIGITS
+    assert len(found.records) == 6000
+    assert not found.stale
 
 
 def test_damaged_runs_and_archives_are_refused(toy):

@@ -260,6 +260,7 @@ def provenance(run: Session, archive: Archive | None) -> Shown:
             "peak memory (MB)": round(stamp["peak_memory_mb"]),
             "machine": machine.get("gpu") or f"{machine.get('cores', '?')} CPU cores",
             "torch": stamp["versions"].get("torch", "?"),
+            "digits of a record": stamp.get("record_digits", "all"),
             "changed since": "; ".join(archive.stale_because) or "nothing",
         }
     frame = pd.DataFrame(columns).astype(object).rename_axis("parameter")

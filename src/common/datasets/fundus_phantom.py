@@ -36,7 +36,7 @@ DIALS = (
         "Factor on everything that the disease changes: number of spots and drusen, cup, texture; "
         "at 0 diseased eyes look healthy.",
         "at 1 the class medians of the Betti curves differ about as the paper prints: twice the "
-        "loops in retinopathy (1.8 here), half the components in glaucoma (0.53 here)",
+        "loops in retinopathy (1.8 here), half the components in glaucoma (0.53 here, at 96 px)",
         0.0,
     ),
     Dial(
@@ -222,7 +222,8 @@ def phantom(
        cup-to-disc ratio N(0.40, 0.08), vessels along two arcades and to the nose;
     3. retinopathy of grade g: Poisson(6 g) dark spots and Poisson(12 max(0, g - 0.5)) exudates;
        macular degeneration: Poisson(18) soft drusen near the fovea; glaucoma: cup + 0.28 and 80 %
-       less fine speckle; all times ``strength``;
+       less fine speckle; all times ``strength``. Glaucoma has fewer components than normal eyes
+       (grey levels 80 to 130), as printed, at 96 px; at 256 px it has more;
     4. each site multiplies the colours by exp(N(0, ``cast``)); turned by ``rotation``; noise of
        standard deviation ``noise``; 8 bits.
 

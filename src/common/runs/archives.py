@@ -7,6 +7,7 @@ together with the code that made it, whose commit does not exist yet.
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +134,9 @@ def archive(
 ) -> Path:
     """Copy the newest complete run of a profile into the repository.
 
+    Records over the limit are stored in the compact form, see
+    :func:`common.records.write_compact`; the stamp then names the digits as ``record_digits``.
+
     Args:
         slug: the chapter.
         profile: ``standard`` or ``full``.
@@ -177,6 +181,12 @@ def archive(
                 shutil.copyfile(source / name, temporary / name)
         stamp = {name: run[name] for name in _STAMP}
         stamp |= {name: run[name] for name in _STAMP_WHERE_KNOWN if name in run}
+        kept = temporary / store.RECORDS
+        if kept.stat().st_size > LIMIT_BYTES:
+            records_module.write_compact(records_module.read(kept), kept)
+            stamp["files"] = store.file_hashes(temporary)
+            stamp["record_digits"] = records_module.COMPACT_DIGITS
+        _check_sizes(slug, temporary, run["files"])
         write_json(temporary / "run.json", stamp)
         store.publish(temporary, target)
     finally:
@@ -207,7 +217,10 @@ def _check_files(slug: str, folder: Path, run: dict[str, Any]) -> None:
             f"{slug}: run {run['id']} wrote no records. Nothing was archived. "
             "End the chapter with `run.save(records)`."
         )
-    for name in run["files"]:
+
+
+def _check_sizes(slug: str, folder: Path, names: Iterable[str]) -> None:
+    for name in names:
         size = (folder / name).stat().st_size
         if size > LIMIT_BYTES:
             raise ReplicateError(
