@@ -6,6 +6,7 @@ import pytest
 
 from common import records
 from common.errors import ReplicateError
+from common.runs import compact
 
 
 def some(**changes) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def test_records_survive_writing_and_reading(tmp_path):
 def test_a_compact_table_keeps_every_row_and_four_digits(tmp_path):
     whole = some(fold=["A", "A", "B"], group=["x", "y", "x"])
     whole["value"] = whole["value"] + 0.123456
-    stored = records.read(records.write_compact(whole, tmp_path / "records.parquet"))
+    stored = records.read(compact.write(whole, tmp_path / "records.parquet"))
     key = list(records.KEY)
     assert len(stored) == len(whole)
     both = whole.astype(dict.fromkeys(key, str)).merge(

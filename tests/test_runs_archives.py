@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from common import paths, records
+from common import paths
 from common.errors import ReplicateError, UsageError
-from common.runs import archives, evidence, keys, store
+from common.runs import archives, compact, evidence, keys, store
 from common.runs.archives import archive, read_archive
 from toy_book import add_paper, add_run, edit
 
@@ -117,7 +117,7 @@ def test_records_over_one_megabyte_are_archived_with_four_digits(toy, monkeypatc
     monkeypatch.setattr(archives, "LIMIT_BYTES", size - 1)
     archive("toy")
     found = read_archive("toy", "standard")
-    assert found.provenance["record_digits"] == records.COMPACT_DIGITS
+    assert found.provenance["record_digits"] == compact.DIGITS
     assert len(found.records) == 6000
     assert not found.stale
 

@@ -7,7 +7,7 @@ table back. Values that are not one number per case go into arrays beside the re
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,6 @@ COLUMNS = (
     "value",
 )
 KEY = COLUMNS[:-1]
-# of values in a compact table: far below the spread of anything that is measured
-COMPACT_DIGITS = 4
 _TEXT = [name for name in COLUMNS if name not in ("seed", "value")]
 SOURCES: tuple[str, ...] = get_args(Source)
 
@@ -162,38 +160,7 @@ def write(records: pd.DataFrame, path: Path) -> Path:
     Raises:
         ReplicateError: the folder cannot be written or the disk is full; nothing is left behind.
     """
-    return _store(check(records), path, compression_level=9)
-
-
-def write_compact(records: pd.DataFrame, path: Path) -> Path:
-    """Write records in a third of the space: values to :data:`COMPACT_DIGITS` significant digits.
-
-    Rows are sorted so that equal texts stand together, and cases are stored as texts, whose
-    repetition compresses better than that of their numbers in a dictionary.
-
-    Args:
-        records: see :func:`check`.
-        path: the file to write; its folder is made.
-
-    Raises:
-        ReplicateError: the folder cannot be written or the disk is full; nothing is left behind.
-    """
-    order = ["metric", "group", "arm", "seed", "fold", "case"]
-    table = check(records).sort_values(order, kind="stable").reset_index(drop=True)
-    table["value"] = [float(f"{value:.{COMPACT_DIGITS}g}") for value in table["value"]]
-    own = ("case", "cluster")
-    return _store(
-        table.astype(dict.fromkeys(own, str)),
-        path,
-        compression_level=19,
-        use_dictionary=[name for name in COLUMNS if name not in own],
-        row_group_size=1 << 22,
-        data_page_size=1 << 26,
-    )
-
-
-def _store(records: pd.DataFrame, path: Path, **options: Any) -> Path:
-    table = pa.Table.from_pandas(records, preserve_index=False)
+    table = pa.Table.from_pandas(check(records), preserve_index=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -204,7 +171,7 @@ def _store(records: pd.DataFrame, path: Path, **options: Any) -> Path:
     os.close(handle)
     os.chmod(temporary, 0o644)  # temporary files are made for their owner alone
     try:
-        pq.write_table(table, temporary, compression="zstd", **options)
+        pq.write_table(table, temporary, compression="zstd", compression_level=9)
         os.replace(temporary, path)
     except OSError as error:
         raise ReplicateError(

@@ -18,7 +18,7 @@ import pandas as pd
 
 from common import papers, paths, records as records_module
 from common.errors import ReplicateError, UsageError
-from common.runs import keys, store
+from common.runs import compact, keys, store
 from common.runs.files import read_json, storage, write_json
 
 LIMIT_BYTES = 1_000_000
@@ -135,7 +135,7 @@ def archive(
     """Copy the newest complete run of a profile into the repository.
 
     Records over the limit are stored in the compact form, see
-    :func:`common.records.write_compact`; the stamp then names the digits as ``record_digits``.
+    :func:`common.runs.compact.write`; the stamp then names the digits as ``record_digits``.
 
     Args:
         slug: the chapter.
@@ -183,9 +183,9 @@ def archive(
         stamp |= {name: run[name] for name in _STAMP_WHERE_KNOWN if name in run}
         kept = temporary / store.RECORDS
         if kept.stat().st_size > LIMIT_BYTES:
-            records_module.write_compact(records_module.read(kept), kept)
+            compact.write(records_module.read(kept), kept)
             stamp["files"] = store.file_hashes(temporary)
-            stamp["record_digits"] = records_module.COMPACT_DIGITS
+            stamp["record_digits"] = compact.DIGITS
         _check_sizes(slug, temporary, run["files"])
         write_json(temporary / "run.json", stamp)
         store.publish(temporary, target)
