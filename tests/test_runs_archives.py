@@ -104,22 +104,26 @@ def test_files_over_one_megabyte_are_refused_and_the_old_archive_stays(toy, monk
     archive("toy")
     add_run(profile="standard", ended="2026-01-03T00:00:00.000000+00:00", n_cases=9)
     monkeypatch.setattr(archives, "LIMIT_BYTES", 100)
-    with pytest.raises(ReplicateError, match=r"records\.parquet must be at most 1 MB"):
+    with pytest.raises(ReplicateError, match="must be at most 1 MB together"):
         archive("toy")
     assert read_archive("toy", "standard").provenance["id"] == old.id
     assert [path.name for path in paths.results_dir("toy").iterdir()] == ["standard"]
 
 
-def test_records_over_one_megabyte_are_archived_with_four_digits(toy, monkeypatch):
+def test_an_archive_over_one_megabyte_keeps_as_many_digits_as_fit(toy, monkeypatch):
     add_run(profile="standard", n_cases=3000)
-    whole = store.runs_dir("toy").glob("*/records.parquet")
-    size = next(whole).stat().st_size
-    monkeypatch.setattr(archives, "LIMIT_BYTES", size - 1)
-    archive("toy")
-    found = read_archive("toy", "standard")
-    assert found.provenance["record_digits"] == compact.DIGITS
-    assert len(found.records) == 6000
-    assert not found.stale
+    folder = archive("toy")
+    names = json.loads((folder / "run.json").read_text())["files"]
+    whole = sum((folder / name).stat().st_size for name in names)
+    kept = {}
+    for limit in (whole, whole - 2000):
+        monkeypatch.setattr(archives, "LIMIT_BYTES", limit)
+        archive("toy")
+        found = read_archive("toy", "standard")
+        kept[limit] = found.provenance.get("record_digits")
+        assert len(found.records) == 6000
+        assert not found.stale
+    assert kept == {whole: None, whole - 2000: compact.DIGITS[0]}
 
 
 def test_damaged_runs_and_archives_are_refused(toy):

@@ -7,7 +7,6 @@ together with the code that made it, whose commit does not exist yet.
 
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,7 +133,7 @@ def archive(
 ) -> Path:
     """Copy the newest complete run of a profile into the repository.
 
-    Records over the limit are stored in the compact form, see
+    Records of an archive over 1 MB are stored in the compact form, see
     :func:`common.runs.compact.write`; the stamp then names the digits as ``record_digits``.
 
     Args:
@@ -149,8 +148,8 @@ def archive(
 
     Raises:
         UsageError: unknown chapter or profile, or the quick profile.
-        ReplicateError: no such run, a stale one, one of a dirty checkout, no records, or a file
-            over 1 MB; the older archive is untouched.
+        ReplicateError: no such run, a stale one, one of a dirty checkout, no records, or files of
+            more than 1 MB; the older archive is untouched.
     """
     if profile == "quick":
         raise UsageError(
@@ -181,12 +180,8 @@ def archive(
                 shutil.copyfile(source / name, temporary / name)
         stamp = {name: run[name] for name in _STAMP}
         stamp |= {name: run[name] for name in _STAMP_WHERE_KNOWN if name in run}
-        kept = temporary / store.RECORDS
-        if kept.stat().st_size > LIMIT_BYTES:
-            compact.write(records_module.read(kept), kept)
-            stamp["files"] = store.file_hashes(temporary)
-            stamp["record_digits"] = compact.DIGITS
-        _check_sizes(slug, temporary, run["files"])
+        if digits := _fit(slug, temporary):
+            stamp |= {"record_digits": digits, "files": store.file_hashes(temporary)}
         write_json(temporary / "run.json", stamp)
         store.publish(temporary, target)
     finally:
@@ -219,11 +214,22 @@ def _check_files(slug: str, folder: Path, run: dict[str, Any]) -> None:
         )
 
 
-def _check_sizes(slug: str, folder: Path, names: Iterable[str]) -> None:
-    for name in names:
-        size = (folder / name).stat().st_size
-        if size > LIMIT_BYTES:
-            raise ReplicateError(
-                f"{slug}: {name} must be at most 1 MB to be archived, got {size / 1e6:.1f} MB. "
-                "Nothing was archived. Record fewer values per case, or means over patches."
-            )
+def _fit(slug: str, folder: Path) -> int | None:
+    """Make records compact if an archive is too large; return the digits that they keep."""
+    if (size := _size(folder)) <= LIMIT_BYTES:
+        return None
+    path = folder / store.RECORDS
+    whole = records_module.read(path)
+    for digits in compact.DIGITS:
+        compact.write(whole, path, digits=digits)
+        if (size := _size(folder)) <= LIMIT_BYTES:
+            return digits
+    raise ReplicateError(
+        f"{slug}: the files of an archive must be at most 1 MB together, got {size / 1e6:.1f} MB "
+        f"with {compact.DIGITS[-1]} digits of each value. Nothing was archived. Record fewer "
+        "values per case, or means over patches."
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
