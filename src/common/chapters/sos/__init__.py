@@ -1,0 +1,1 @@
+"""The chapter on SOS: its inputs, experiment, audit, tables and figures."""
