@@ -800,7 +800,7 @@ for level in (200, 383, 500):
 #
 # ```bash
 # replicate run tofi-ml                        # this page: about a minute on a CPU
-# replicate run tofi-ml --profile standard     # the published size, twenty minutes on two cores
+# replicate run tofi-ml --profile standard     # the published size, 27 minutes on two cores
 # replicate run tofi-ml -p strength_amd=1.0 -p n_seeds=3
 # replicate data describe aptos2019            # how to obtain the real photographs
 # ```
