@@ -731,7 +731,7 @@ for gain in (9, 27):
 # :class: dropdown
 # ````
 
-# %%
+# %% tags=["nbval-skip"]
 gel = shown.table.iloc[first[1]].to_dict() | {"concentration": 0.8}
 for shift in (0, 3, 6, 9, 12):
     case = ife_phantom.render(

@@ -80,8 +80,8 @@ def entropy(weights: ArrayLike) -> NDArray[np.float64]:
         (n,): entropy over log H, in [0, 1]; 1 for a flat map.
 
     Example:
-        >>> entropy([[1.0, 1.0], [1.0, 0.0]]).round(3).tolist()
-        [1.0, 0.0]
+        >>> entropy([[1.0, 1.0], [1.0, 3.0]]).round(3).tolist()
+        [1.0, 0.811]
     """
     maps = np.asarray(weights, dtype=np.float64)
     share = maps / maps.sum(axis=1, keepdims=True)
@@ -106,7 +106,7 @@ def pointing(weights: ArrayLike, row: ArrayLike, *, height: int) -> tuple[NDArra
     Example:
         >>> hit, chance = pointing([[0.1, 0.9, 0.2, 0.3]], [30.0], height=80)
         >>> hit.tolist(), chance.tolist()
-        ([1.0], [0.5])
+        ([1.0], [0.75])
     """
     maps = np.asarray(weights, dtype=np.float64)
     bin_height = height / maps.shape[1]
