@@ -31,7 +31,7 @@ from common.models.ife_training import (
 N_GELS, SIZE, WIDTH, EPOCHS, BATCH = 640, (64, 48), 8, 2, 16
 ARM = Arm(lr=0.03, pull=Pull(inner=0.3, inter=0.3))
 BAR = 1.5
-REPEATS = 3
+REPEATS = 2
 
 
 def plain(image: np.ndarray, heavy: np.ndarray, light: np.ndarray) -> None:
