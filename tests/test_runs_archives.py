@@ -71,6 +71,18 @@ def test_an_archive_grows_stale_with_code_and_declaration_and_says_why(toy):
     assert found.stale_because[0] == "the notebook's code changed"
 
 
+def test_other_sizes_of_the_quick_profile_leave_an_archive_as_it_is(toy):
+    add_run(profile="standard")
+    archive("toy")
+    edit(toy, "n_cases = 4", "n_cases = 3")
+    assert not read_archive("toy", "standard").stale
+    # a parameter that the standard profile takes from the cell
+    edit(toy, "rate = 0.5", "rate = 0.25")
+    assert read_archive("toy", "standard").stale_because == (
+        "the parameters of the profile changed",
+    )
+
+
 def test_a_stale_run_is_archived_only_on_demand(toy):
     add_run(profile="standard")
     edit(toy, "default_rng(3)", "default_rng(4)")

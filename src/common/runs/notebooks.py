@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 INJECTED = "injected-parameters"
+PARAMETERS = "parameters"
 # a cell that shows or checks, and whose change leaves records as they are
 ONLY_SHOWS = "only-shows"
 
@@ -151,6 +152,9 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 def counting_cells(notebook: NotebookNode, where: str) -> list[NotebookNode]:
     """Return the cells that records may depend on: all that do something but ``only-shows``.
 
+    The parameters cell is not among them: a run depends on the values that it was given, which
+    are part of its id, and not on the defaults of other profiles.
+
     Args:
         notebook: the chapter.
         where: its name in an error.
@@ -160,6 +164,8 @@ def counting_cells(notebook: NotebookNode, where: str) -> list[NotebookNode]:
     """
     counting = []
     for cell in code_cells(notebook):
+        if PARAMETERS in tags(cell):
+            continue
         if ONLY_SHOWS not in tags(cell):
             counting.append(cell)
         elif names := _names_set(cell.source):
@@ -210,7 +216,7 @@ def parameters_cell(notebook: NotebookNode, where: str) -> NotebookNode:
     Raises:
         ReplicateError: there is none or more than one.
     """
-    found = [cell for cell in notebook.cells if "parameters" in tags(cell)]
+    found = [cell for cell in notebook.cells if PARAMETERS in tags(cell)]
     if len(found) != 1:
         raise ReplicateError(
             f"{where} must have exactly 1 cell tagged 'parameters', got {len(found)}. "
