@@ -82,6 +82,26 @@ def test_only_parameters_that_differ_from_the_defaults_are_handed_in(toy):
     )
 
 
+def test_the_syntax_of_a_program_does_not_depend_on_the_version_of_python(monkeypatch):
+    source = "def f(x):\n    return x\n\nclass A:\n    pass\n"
+    here = notebooks.syntax(source)
+    assert "type_params" not in here
+    parse = notebooks.ast.parse
+
+    def parsed_by_a_newer_python(text):
+        tree = parse(text)
+        for node in tree.body:
+            node._fields = (
+                *[name for name in node._fields if name != "type_params"],
+                "type_params",
+            )
+            node.type_params = []
+        return tree
+
+    monkeypatch.setattr(notebooks.ast, "parse", parsed_by_a_newer_python)
+    assert notebooks.syntax(source) == here
+
+
 def test_unknown_names_are_usage_errors(toy):
     with pytest.raises(UsageError, match=r"unknown chapter 'toi'\. Did you mean 'toy'"):
         plan("toi")
