@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common import chapterpage, papers
+from common.runs import read_archive
 from common.statistics.decisions import Verdict
 
 
@@ -81,3 +82,19 @@ def test_citation_names_paper_chapter_and_files_and_shows_hostile_text_as_text(p
     assert 'href="https://doi.org/10.1000/1"' in shown.html
     assert f"/notebooks/{paper.slug}.ipynb" in shown.html
     assert str(paper.year) in shown.plain
+
+
+def test_a_full_run_stands_beside_the_standard_run_with_what_it_cannot_see():
+    shown = chapterpage.full_run(papers.load("ife"))
+    assert "one training" not in shown.plain
+    assert "Each arm was trained once" in shown.plain
+    assert "H200" in shown.plain
+    tested = {
+        v["claim"] for v in read_archive("ife", "full").verdicts if v["verdict"] != "untested"
+    }
+    assert shown.html.count('<th scope="row">') <= len(tested)
+    assert "C8d" in shown.plain
+
+
+def test_a_chapter_without_a_full_run_says_so(paper):
+    assert chapterpage.full_run(paper).plain == "No full run is archived yet."

@@ -324,6 +324,16 @@ def test_largest_profile_wins_and_untested_never_hides_a_verdict(order):
     assert [v["profile"] for v in evidence.strongest(given)] == ["standard"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("n_seeds", "profile"), [(1, "standard"), (5, "full"), (None, "full")])
+def test_a_full_run_of_one_seed_does_not_replace_several_seeds(order, n_seeds, profile):
+    full = verdict(profile="full", n_seeds=n_seeds)
+    quick = verdict(profile="quick", n_seeds=2)
+    given = [quick, verdict(profile="standard", n_seeds=5), full][::order]
+    assert [v["profile"] for v in evidence.strongest(given)] == [profile]
+    assert [v["profile"] for v in evidence.strongest([quick, full][::order])] == ["full"]
+
+
 def test_sources_and_layers_are_kept_apart():
     given = [verdict(), verdict(source="open"), verdict(layer="reanalysis", source="authors")]
     assert evidence.strongest(given) == given

@@ -21,7 +21,7 @@ from common.display import (
     verdict_badge,
 )
 from common.papers import LAYERS, Paper
-from common.runs.archives import Archive
+from common.runs.archives import Archive, read_archive
 from common.runs.session import Session
 from common.statistics.decisions import Verdict, from_json
 from common.statistics.verdicts import judge
@@ -101,6 +101,44 @@ def verdict_overview(verdicts: Iterable[Verdict], paper: Paper) -> Shown:
         index=False,
         note="p is corrected inside each family of claims; for a claim of equality it is a small p "
         "that shows equality.",
+    )
+
+
+def full_run(paper: Paper) -> Shown:
+    """Show the verdicts of the archived full run beside those of the standard run.
+
+    Both as the runs wrote them, without the judging again of :func:`current_verdicts`; claims that
+    the full run could not test are left out.
+
+    Args:
+        paper: the chapter's declaration.
+    """
+    archives = {name: read_archive(paper.slug, name) for name in ("standard", "full")}
+    full = archives["full"]
+    if full is None:
+        return Shown(plain="No full run is archived yet.")
+    found = {
+        name: {
+            each.claim: each
+            for each in from_json(archive.verdicts if archive else [])
+            if each.layer == "replication" and each.verdict != "untested"
+        }
+        for name, archive in archives.items()
+    }
+    rows = [
+        {"claim": f"{claim}: {paper.claim(claim).text}"}
+        | {name: _overview_cell(verdicts.get(claim), paper) for name, verdicts in found.items()}
+        for claim in found["full"]
+    ]
+    stamp = full.provenance
+    seeds = {each.n_seeds for each in found["full"].values()} - {None}
+    once = " Each arm was trained once: the spread between trainings is not in these intervals."
+    return table(
+        pd.DataFrame(rows),
+        caption="The archived full run beside the standard run.",
+        index=False,
+        note=f"Full run: {stamp.get('gpu') or 'no GPU'}, {stamp['wall_s'] / 60:.1f} min."
+        + (once if seeds == {1} else ""),
     )
 
 

@@ -66,8 +66,9 @@ def collect(result: ChapterResult) -> Evidence:
 def strongest(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Keep, for each claim, layer and source, the verdict of the largest profile.
 
-    A verdict that tested something goes before one that says "untested"; among equals the first
-    one given stays.
+    A verdict that tested something goes before one that says "untested", and a standard run of
+    several training seeds before a full run of one, which cannot see how trainings differ; among
+    equals the first one given stays.
 
     Example:
         >>> quick = {"claim": "C1", "layer": "replication", "source": "phantom",
@@ -83,5 +84,6 @@ def strongest(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(best.values())
 
 
-def _strength(verdict: Mapping[str, Any]) -> tuple[bool, int]:
-    return verdict["verdict"] != "untested", _RANK.get(verdict["profile"], 0)
+def _strength(verdict: Mapping[str, Any]) -> tuple[bool, bool, bool, int]:
+    rank = _RANK.get(verdict["profile"], 0)
+    return verdict["verdict"] != "untested", rank > 0, verdict.get("n_seeds") != 1, rank

@@ -11,7 +11,7 @@ from common.chapters.ife.audit import BASELINE, MT, N_TEST, OWN, cells as cells_
 from common.datasets.ife_phantom import CLASSES
 from common.models.ife import imbalance_ratio, task_counts
 from common.papers import Paper
-from common.runs.archives import Archive
+from common.runs.archives import Archive, read_archive
 from common.statistics.audit import Check
 from common.statistics.published import Summary, largest_discordance, summary_test
 from common.statistics.results import DesignError
@@ -126,10 +126,13 @@ def cells(paper: Paper, table: str) -> dict[str, str]:
 
 
 def runs(records: pd.DataFrame, archive: Archive | None) -> dict[str, pd.DataFrame]:
-    """Return the records of this run and, beside them, those of the archive."""
+    """Return the records of this run and, beside them, those of the archive and of a full run."""
     found = {"this run": records}
     if archive is not None:
         found[f"{archive.profile} run"] = archive.records
+        full = read_archive(archive.slug, "full")
+        if full is not None:
+            found["full run"] = full.records
     return found
 
 
