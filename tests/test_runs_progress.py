@@ -29,6 +29,14 @@ def test_without_a_terminal_start_and_end_are_plain_lines():
     assert lines[1:] == ["toy quick: done, 1 min 15 s", "other quick: failed, 1.0 s"]
 
 
+def test_waiting_for_another_process_is_said_once_and_not_at_every_look():
+    lines = told(
+        *[Progress("toy", "quick", state="elsewhere")] * 5, Progress("toy", "quick", "done")
+    )
+    assert lines[0] == "toy quick: another process makes this run; waiting for it"
+    assert len(lines) == 2
+
+
 def test_a_terminal_shows_a_table_with_cell_and_estimate():
     stream = io.StringIO()
     with shown(Console(file=stream, force_terminal=True, width=100)) as listener:

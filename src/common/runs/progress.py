@@ -163,16 +163,18 @@ class _Lines:
         return True
 
     def _one(self, progress: Progress) -> None:
-        running = progress.state == "running"
-        if progress.state == "waiting" or not self._due(progress.id or progress.slug, running):
+        running, elsewhere = progress.state == "running", progress.state == "elsewhere"
+        name = progress.id or progress.slug
+        if progress.state == "waiting" or not self._due(name, running or elsewhere):
             return
         where = f" cell {progress.cell}/{progress.cells}" if running else ""
         rest = f", {left(progress)}" if running and left(progress) else ""
         run = f" {progress.id[:8]}" if len(self._tally.states) > 1 and progress.id else ""
-        self._print(
-            f"{progress.slug} {progress.profile}{run}: {progress.state}{where}, "
-            f"{duration(elapsed(progress))}{rest}"
-        )
+        whose = f"{progress.slug} {progress.profile}{run}: "
+        if elsewhere:
+            self._print(f"{whose}another process makes this run; waiting for it")
+        else:
+            self._print(f"{whose}{progress.state}{where}, {duration(elapsed(progress))}{rest}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
