@@ -1,0 +1,1 @@
+"""The FocalMix chapter: its scans, its experiment, its tables and its audit."""
