@@ -98,3 +98,14 @@ def test_a_full_run_stands_beside_the_standard_run_with_what_it_cannot_see():
 
 def test_a_chapter_without_a_full_run_says_so(paper):
     assert chapterpage.full_run(paper).plain == "No full run is archived yet."
+
+
+def test_claims_that_were_changed_for_one_reason_share_one_sentence(paper):
+    claims = [
+        claim.model_copy(update={"changed": " Seen before. " if number in (0, 2) else None})
+        for number, claim in enumerate(paper.claims)
+    ]
+    first, _, third, *_ = claims
+    shown = chapterpage.claim_table(paper.model_copy(update={"claims": claims}))
+    assert f"{first.id}, {third.id}: Seen before." in shown.plain
+    assert shown.plain.count("Seen before.") == 1

@@ -272,7 +272,11 @@ def claim_table(paper: Paper) -> Shown:
         }
         for claim in paper.claims
     ]
-    changed = [f"{claim.id}: {claim.changed.strip()}" for claim in paper.claims if claim.changed]
+    reasons: dict[str, list[str]] = {}
+    for claim in paper.claims:
+        if claim.changed:
+            reasons.setdefault(claim.changed.strip(), []).append(claim.id)
+    changed = [f"{', '.join(ids)}: {reason}" for reason, ids in reasons.items()]
     return table(
         pd.DataFrame(rows),
         caption="The claims, as declared.",
