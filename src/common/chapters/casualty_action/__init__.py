@@ -1,0 +1,1 @@
+"""The chapter on recognising actions in casualty care: inputs, experiments, audit, tables."""
