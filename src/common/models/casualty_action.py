@@ -104,7 +104,7 @@ class RelativeAttention(nn.Module):
 
     def _tables(self) -> Tensor:
         """Look the displacements up: (2, side, side, columns), rows first, then columns."""
-        return torch.stack([self.rows[self.index], self.columns[self.index]])
+        return torch.stack([self.rows[self.index], self.columns[self.index]])  # type: ignore[index]
 
     def _values(self, weight: Tensor) -> Tensor:
         """Sum a_ij (r^H_ij + r^W_ij) over j: (B, heads, N, d).

@@ -73,7 +73,7 @@ def blind_scores(
     action = steps["action"].to_numpy(np.int64)
     score = np.zeros((len(steps), n_actions))
     for weight, width in ((1.0, kind), (_BACK_OFF, "procedure"), (_BACK_OFF**2, "majority")):
-        code, names = pd.factorize(contexts(steps, width))  # type: ignore[arg-type]
+        code, names = pd.factorize(contexts(steps, width))
         total = np.zeros((len(names), n_actions))
         np.add.at(total, (code, action), 1.0)
         for group in pd.unique(pd.Series(held_out)):
@@ -107,7 +107,7 @@ def sequence_names(steps: pd.DataFrame) -> NDArray[np.object_]:
         ['q000', 'q000', 'q000', 'q000']
     """
     ordered = steps.sort_values(["cluster", "position"])
-    whole = ordered.groupby("cluster", sort=False).apply(
+    whole = ordered.groupby("cluster", sort=False).apply(  # type: ignore[call-overload]
         lambda video: (video["procedure"].iloc[0], *video["action"]), include_groups=False
     )
     code, _ = pd.factorize(whole)
