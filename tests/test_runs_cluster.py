@@ -209,7 +209,7 @@ def test_an_interrupted_sweep_ends_its_runs_on_the_workers(cluster, book):
     sweep = sweep_in_the_background(cluster, 2)
     (pids,) = wait_for(lambda: list(starts(book).values()), "a run")
     sweep.send_signal(signal.SIGINT)
-    _, told = sweep.communicate(timeout=30)
+    _, told = sweep.communicate(timeout=120)
     assert sweep.returncode == 130, told
     wait_for(lambda: not psutil.pid_exists(pids[0]), "the end of the run", 20)
     assert store.complete("toy") == []
