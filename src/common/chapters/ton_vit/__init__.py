@@ -1,0 +1,1 @@
+"""What only the chapter on task-oriented networks needs: experiments, tables, figures, audit."""
