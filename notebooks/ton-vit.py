@@ -437,9 +437,9 @@ merged = averages.merge(cohort)
 for name in ("union", "shifted"):
     chain, error = (merged.measures[name, m] for m in ("chain", "order_error"))
     print(
-        f"{name}: {100 * chain:.0f} % of steps go on where the last one ended, "
-        f"edit distance to one after the other {error:.2f}"
+        f"{name}: {100 * chain:.0f} % of steps go on where the last one ended;"
     )
+    print(f"    edit distance to one after the other {error:.2f}")
 print("parents: {:.0f} %".format(100 * merged.measures["parents", "chain"]))
 print("the union has no circle:", merged.acyclic)
 
@@ -520,9 +520,10 @@ display.table(
 
 # %%
 display.table(
-    paper.table("prose").set_index("row")[["column", "metric", "value"]],
+    paper.table("prose")
+    .set_index("row")[["column", "metric", "value"]]
+    .assign(value=lambda rows: rows["value"].map("{:g}".format)),
     caption="Numbers stated in the text.",
-    digits=3,
 )
 
 # %% tags=["nbval-skip"]

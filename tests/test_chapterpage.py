@@ -31,6 +31,9 @@ def verdict(**changes) -> Verdict:
         ({"claim": "C3l"}, "equality within 2.00 points is not shown"),
         ({"claim": "C3l", "verdict": "supported"}, "shown to be smaller than 2.00 points"),
         ({"claim": "C10l", "layer": "replication", "verdict": "equivalent"}, "if any, is smaller"),
+        ({"verdict": "supported"}, "In the authors' own outputs"),
+        ({"source": "open"}, "On the open data"),
+        ({"source": "phantom", "layer": "replication"}, "On the phantom"),
     ],
 )
 def test_a_verdict_is_said_in_one_sentence_with_its_numbers(paper, changes, words):

@@ -182,11 +182,13 @@ def plain_words(verdict: Verdict, paper: Paper) -> str:
     """
     claim = paper.claim(verdict.claim)
     unit = _metric_unit(verdict, paper)
-    where = {
+    by_layer = {
         "published": "From the printed numbers alone",
         "reanalysis": "In the authors' own outputs",
-        "replication": "On the phantom" if verdict.source == "phantom" else "In our replication",
+        "replication": "In our replication",
     }[verdict.layer]
+    by_source = {"phantom": "On the phantom", "open": "On the open data"}
+    where = by_source.get(verdict.source, by_layer)
     span = ""
     if verdict.low is not None and verdict.high is not None:
         low, high = effect(verdict.low, unit=unit), effect(verdict.high, unit=unit)
