@@ -808,7 +808,7 @@ for name, rule in (
 # ```bash
 # replicate data fetch ttd-annotations          # the public annotations, 50 kB
 # replicate run ton-vit                         # this page: about a minute on a CPU
-# replicate run ton-vit --profile standard      # 100 cohorts, 8 trainings, 10 minutes on two cores
+# replicate run ton-vit --profile standard      # 100 cohorts, 8 trainings, a quarter of an hour
 # replicate run ton-vit -p n_cohorts=10 -p jitter=4.0
 # ```
 #
