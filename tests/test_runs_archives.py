@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from common import paths
+from common import papers, paths
 from common.errors import ReplicateError, UsageError
 from common.runs import archives, compact, evidence, keys, store
 from common.runs.archives import archive, read_archive
@@ -24,7 +24,8 @@ def test_an_archive_gives_back_records_verdicts_and_provenance(toy):
     found = read_archive("toy", "standard")
     assert found.provenance["id"] == run.id
     assert found.records["value"].tolist() == [0.0] * 4 + [1.0] * 4
-    assert found.verdicts == [{"claim": "C1", "layer": "replication", "verdict": "supported"}]
+    (verdict,) = found.verdicts
+    assert (verdict["claim"], verdict["verdict"]) == ("C1", "supported")
     assert found.audit[0]["id"] == "A1"
     assert found.arrays == {}
     assert not found.stale
@@ -81,6 +82,39 @@ def test_other_sizes_of_the_quick_profile_leave_an_archive_as_it_is(toy):
     assert read_archive("toy", "standard").stale_because == (
         "the parameters of the profile changed",
     )
+
+
+def test_an_archive_is_judged_again_by_the_statistics_of_today(toy):
+    add_run(profile="standard", verdict="supported")  # on four pairs, which cannot support it
+    archive("toy")
+    assert archives.judge_again("toy") == [("C1", "replication", "supported", "inconclusive")]
+    found = read_archive("toy", "standard")
+    (verdict,) = found.verdicts
+    assert (verdict["verdict"], verdict["effect"], verdict["n_clusters"]) == ("inconclusive", 1, 4)
+    assert found.records["value"].tolist() == [0.0] * 4 + [1.0] * 4
+    assert found.provenance["judged"][:2] == "20"
+    assert not found.stale
+    assert [path.name for path in found.folder.parent.iterdir()] == ["standard"]
+    assert archives.judge_again("toy") == []
+
+
+def test_what_is_not_archived_cannot_be_judged_again(toy):
+    with pytest.raises(ReplicateError, match="no archive of profile full to judge"):
+        archives.judge_again("toy", profile="full")
+
+
+@pytest.mark.parametrize("profile", ["standard", "full"])
+@pytest.mark.parametrize("slug", papers.slugs())
+def test_archived_verdicts_are_what_the_statistics_of_today_say(slug, profile):
+    found = read_archive(slug, profile)
+    if found is None:
+        pytest.skip(f"{slug} has no archive of profile {profile}")
+    today = archives.judged_today(found)
+    assert len(today) == len(found.verdicts) > 0
+    for old, new in zip(found.verdicts, today, strict=True):
+        assert (old["claim"], old["verdict"]) == (new["claim"], new["verdict"]), (
+            f"run `replicate archive {slug} --profile {profile} --judge-again`"
+        )
 
 
 def test_a_stale_run_is_archived_only_on_demand(toy):

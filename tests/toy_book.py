@@ -151,7 +151,7 @@ def add_run(
     wanted = keys.plan(slug, profile=profile, given=given)
     folder = store.runs_dir(slug) / wanted.id
     records.write(toy_records(slug, wanted.id, profile, n_cases), folder / store.RECORDS)
-    judged = {"claim": "C1", "layer": "replication", "verdict": verdict}
+    judged = {"claim": "C1", "layer": "replication", "source": "phantom", "verdict": verdict}
     check = {"id": "A1", "statement": "the sum is right", "status": "pass"}
     write_json(folder / "verdicts.json", [judged])
     write_json(folder / "audit.json", [check])

@@ -318,6 +318,29 @@ def test_an_arm_against_itself_is_no_effect(court, draw):
     assert any("no spread" in text for text in found.warnings)
 
 
+def test_arms_that_never_differ_are_shown_equal_only_by_enough_units(court, draw):
+    same = {**CROSSED, "test": "t_clustered", "direction": "equivalent", "margin": 0.05}
+    for n_clusters, verdict in ((50, "inconclusive"), (60, "supported")):
+        scores = draw({"a": 0.85}, n_clusters=n_clusters).copy()
+        scores["a"] = scores["a"].clip(0, 1)
+        scores["b"] = scores["a"].copy()
+        found = court(scores, same)["C1"]
+        assert found.verdict == verdict
+        assert found.p == pytest.approx(0.95**n_clusters)
+        assert found.high == -found.low == pytest.approx(1 - 0.025 ** (1 / n_clusters))
+        assert found.detectable is None
+
+
+@pytest.mark.parametrize("direction", ["equivalent", "greater"])
+def test_values_without_limits_that_never_vary_settle_nothing(court, draw, direction):
+    scores = draw({"a": 0.85}, n_clusters=60)
+    scores["a"] = 0 * scores["a"] + 7.0
+    scores["b"] = scores["a"] - (0 if direction == "equivalent" else 3.0)
+    claim = {**CROSSED, "test": "t_clustered", "direction": direction, "margin": 0.05}
+    found = court(scores, claim)["C1"]
+    assert (found.verdict, found.p, found.low) == ("inconclusive", 1.0, found.high)
+
+
 def test_claims_of_another_source_or_layer_are_passed_over(court, draw):
     elsewhere = {**CROSSED, "evidence": {"replication": {"source": "open"}}}
     other = {**CROSSED, "evidence": {"reanalysis": {}}}

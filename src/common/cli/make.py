@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from common import papers, paths
 from common.cli.output import say, stderr, tell
 from common.errors import ReplicateError
-from common.runs.archives import archive as make_archive, archive_dir
+from common.runs.archives import archive as make_archive, archive_dir, judge_again
 from common.runs.engine import execute, execute_all
 from common.runs.files import read_json
 from common.runs.keys import require_profile
@@ -174,6 +174,10 @@ def archive(
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Archive a run of changes not committed.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--judge-again", help="Judge the archived records by today's statistics."),
+    ] = False,
 ) -> None:
     """Keep the records of the newest standard or full run in the repository.
 
@@ -181,7 +185,13 @@ def archive(
     Examples:
       replicate archive hep2
       replicate archive hep2 --profile full
+      replicate archive hep2 --judge-again
     """
+    if again:
+        for claim, layer, before, now in judge_again(slug, profile=profile):
+            say(f"{slug} {profile}: {claim} ({layer}) was {before}, is {now}")
+        say(f"{slug} {profile}: judged again")
+        return
     folder = make_archive(slug, profile=profile, allow_stale=allow_stale, allow_dirty=allow_dirty)
     stamp = read_json(archive_dir(slug, profile) / "run.json")
     say(f"{slug} {profile}: run {stamp['id']} archived in {folder}")

@@ -7,7 +7,8 @@ together with the code that made it, whose commit does not exist yet.
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,77 @@ def archive(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def judged_today(found: Archive) -> list[dict[str, Any]]:
+    """Judge the records of an archive by the statistics of today.
+
+    Args:
+        found: the archive.
+
+    Returns:
+        Its verdicts in their order. Those that its records cannot give stay as the run wrote them:
+        of printed tables, and of outputs of the authors, which no archive keeps.
+    """
+    from common.statistics.verdicts import judge
+
+    paper, records = papers.load(found.slug), found.records
+    layers: tuple[papers.Layer, ...] = ("reanalysis", "replication")
+    again: dict[tuple[Any, ...], dict[str, Any]] = {
+        (each.claim, each.layer, each.source): asdict(each)
+        for layer in layers
+        for source in sorted(records["source"].unique())
+        for each in judge(
+            paper,
+            records,
+            layer=layer,
+            source=source,
+            profile=found.profile,
+            rng=np.random.default_rng(0),
+        )
+        if each.verdict != "untested"
+    }
+    place = ("claim", "layer", "source")
+    return [again.get(tuple(old.get(name) for name in place), old) for old in found.verdicts]
+
+
+def judge_again(slug: str, *, profile: str = "standard") -> list[tuple[str, str, str, str]]:
+    """Write the verdicts of an archive again, by the statistics of today.
+
+    The stamp then holds the day as ``judged``; records and all else stay as they are.
+
+    Returns:
+        Claim, layer, word before and word now, for each verdict whose word changed.
+
+    Raises:
+        ReplicateError: there is no archive, or it is damaged; nothing is written.
+    """
+    found = read_archive(slug, profile)
+    if found is None:
+        raise ReplicateError(
+            f"{slug}: there is no archive of profile {profile} to judge. "
+            f"Run `replicate run {slug} --profile {profile}` and `replicate archive {slug}`."
+        )
+    verdicts = judged_today(found)
+    temporary = found.folder.with_name(f".{profile}-{os.getpid()}")
+    try:
+        with storage(found.folder):
+            shutil.copytree(found.folder, temporary)
+        write_json(temporary / "verdicts.json", verdicts)
+        stamp = found.provenance | {
+            "files": store.file_hashes(temporary),
+            "judged": datetime.now(UTC).date().isoformat(),
+        }
+        write_json(temporary / "run.json", stamp)
+        changed = [
+            (new["claim"], new["layer"], old["verdict"], new["verdict"])
+            for old, new in zip(found.verdicts, verdicts, strict=True)
+            if old["verdict"] != new["verdict"]
+        ]
+        store.publish(temporary, found.folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return changed
 
 
 def _newest(slug: str, profile: str, current: keys.Plan) -> dict[str, Any]:

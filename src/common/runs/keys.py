@@ -46,7 +46,10 @@ NOT_NUMBERS = (
     "common.paths",
     "common.plotstyle",
     "common.runs",
+    # archived records are judged again when these change: `replicate archive --judge-again`
+    "common.statistics.decisions",
     "common.statistics.validity",
+    "common.statistics.verdicts",
     "common.strict_yaml",
 )
 PROFILES = ("quick", "standard", "full")

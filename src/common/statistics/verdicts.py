@@ -6,6 +6,7 @@ the verdict and not hidden.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -38,6 +39,7 @@ from common.statistics.procedures import (
     welch_clustered,
 )
 from common.statistics.results import Array, DesignError, Inference, equivalence_p, outside_p
+from common.statistics.unvaried import Unvaried
 
 __all__ = [
     "FEW_CLUSTERS",
@@ -64,6 +66,7 @@ class _Case:
     test: Procedure
     better: str
     alpha: float
+    fraction: bool
 
     @property
     def direction(self) -> Direction:
@@ -126,9 +129,11 @@ def judge(
         verdicts[claim.id] = replace(blank, test=evidence.test, note=evidence.untested or "")
         if evidence.untested is not None or evidence.test is None:
             continue
-        better = paper.metric(evidence.metric).better if evidence.metric else "higher"
+        metric = paper.metric(evidence.metric) if evidence.metric else None
+        better = metric.better if metric else "higher"
+        fraction = metric is not None and metric.unit == "fraction"
         level = alpha if alpha is not None else paper.families[claim.family].alpha
-        case = _Case(claim, evidence, procedure(evidence.test), better, level)
+        case = _Case(claim, evidence, procedure(evidence.test), better, level, fraction)
         try:
             size, finding = _find(own, case, stream)
         except ReplicateError as reason:
@@ -187,7 +192,8 @@ def _find(
             continue
         assert test.estimate is not None
         sample = design.sample(scores, weights, minus=minus)
-        finding = _finding(test.estimate(sample, rng), case, scores.size)
+        limits = _limits(scores, weights, minus)
+        finding = _finding(test.estimate(sample, rng), case, scores.size, limits)
         outside = _beyond_range(case, scores.size, sample)
         findings.append(replace(finding, warnings=(*finding.warnings, *outside)))
     return scores.size, _combine(findings, [weights for weights, _ in comparisons], case)
@@ -223,11 +229,54 @@ def _comparisons(case: _Case) -> list[tuple[dict[str, float], float]]:
     return [({first: 1.0, second: -1.0}, minus) for first, second in pairs]
 
 
-def _finding(inference: Inference, case: _Case, size: design.Size) -> Finding:
-    p_inside, p_outside = _margin_p(inference, case)
+def _limits(
+    scores: design.Paired, weights: Mapping[str, float], minus: float
+) -> tuple[float, float]:
+    """Return the lowest and the highest value that a weighted difference of shares can have.
+
+    Infinite where the scores are no shares, or differences of shares.
+    """
+    table = scores.scores[list(weights)].to_numpy(dtype=np.float64)
+    floor = 0.0 if table.min() >= 0 else -1.0
+    if table.min() < -1 or table.max() > 1:
+        return -math.inf, math.inf
+    lowest = sum(weight * (floor if weight > 0 else 1.0) for weight in weights.values())
+    highest = sum(weight * (1.0 if weight > 0 else floor) for weight in weights.values())
+    return lowest - minus, highest - minus
+
+
+def _unvaried(
+    inference: Inference, case: _Case, size: design.Size, limits: tuple[float, float]
+) -> Unvaried:
+    """Say what units without any spread tell, where a standard error of 0 would tell everything.
+
+    Units of a crossed design are as many as its shorter side.  Folds share their training cases,
+    so that equal folds tell nothing.
+    """
+    units = size.n_clusters if case.test.seeds == "averaged" else min(size.n_clusters, size.n_seeds)
+    if case.test.unit == "fold" or not case.fraction:
+        limits = (-math.inf, math.inf)
+    # means of equal numbers can pass the limit by a rounding error
+    effect = min(max(inference.effect, limits[0]), limits[1])
+    return Unvaried(effect, units, *limits)
+
+
+def _finding(
+    inference: Inference,
+    case: _Case,
+    size: design.Size,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+) -> Finding:
+    interval = inference.interval(1 - case.alpha)
     warnings = []
+    detectable = _detectable(inference, case, size)
     if inference.se == 0:
-        warnings.append("no spread between units: p and interval rest on nothing")
+        inference = _unvaried(inference, case, size, limits)
+        warnings.append("no spread between units: p and interval are bounds from their number")
+        detectable = math.nan
+        if math.isfinite(inference.low):
+            interval = inference.interval(1 - case.alpha)
+    p_inside, p_outside = _margin_p(inference, case)
     sums = getattr(inference, "sums", None)  # clusters that do not differ cannot lower p
     differing = size.n_clusters if sums is None else int(np.count_nonzero(sums))
     discordant = None
@@ -236,11 +285,11 @@ def _finding(inference: Inference, case: _Case, size: design.Size) -> Finding:
     warnings += _beyond_reach(case, size, n_differing=differing, n_discordant=discordant)
     return Finding(
         effect=inference.effect,
-        interval=inference.interval(1 - case.alpha),
+        interval=interval,
         p=inference.p(),
         p_inside=p_inside,
         p_outside=p_outside,
-        detectable=_detectable(inference, case, size),
+        detectable=detectable,
         warnings=tuple(warnings),
     )
 
