@@ -1,0 +1,1 @@
+"""What the chapter on shoulder implants computes, draws and tabulates."""
