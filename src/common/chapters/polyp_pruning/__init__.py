@@ -1,0 +1,1 @@
+"""The chapter on pruning a polyp U-Net."""
