@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from common import papers, records as records_module
-from common.chapters.shoulder_implant import arms, cohorts, experiment, pictures, records, scores
+from common.chapters.shoulder_implant import (
+    arms,
+    cohorts,
+    experiment,
+    pictures,
+    records,
+    scores,
+    tables,
+)
 from common.chapters.shoulder_implant.arms import PROPOSED, Arm
 from common.errors import ReplicateError
 from common.models.shoulder_implant import NETWORKS, Residual, build
@@ -175,6 +183,26 @@ def test_compared_arms_train_on_equally_many_images_and_experts_for_as_many_step
     assert n["depuy-as-long"] + n["others-as-long"] == n[f"seven-{PROPOSED}"]
     for side in ("depuy", "others"):
         assert seen[f"{side}-as-long"][1] == pytest.approx(seen[f"seven-{PROPOSED}"][1], rel=0.03)
+
+
+def test_a_diverged_training_is_recorded_and_named(sets):
+    plan = [
+        Arm(f"seven-{PROPOSED}", pretrained=False),
+        Arm("seven-vgg16", network="vgg16", lr=1e30, pretrained=False),
+    ]
+    how = {"repeats": [0], "n_folds": 2, "seed": 0, "jobs": 1}
+    done = experiment.run(plan, sets, BASE, {}, {}, **how)
+    found = records.collect(done, sets)
+    own = found[found["metric"] == "diverged"].groupby("arm")["value"].agg(list)
+    assert own.to_dict() == {f"seven-{PROPOSED}": [0.0, 0.0], "seven-vgg16": [1.0, 1.0]}
+    area = found[(found["arm"] == "seven-vgg16") & (found["metric"] == "auc")]
+    assert area["value"].tolist() == [0.5, 0.5]
+    paper = papers.load("shoulder-implant")
+    assert tables.diverged(found, paper) == (
+        "of 4 trainings diverged: Seven models, VGG16 (2 of 2)"
+    )
+    calm = found[found["arm"] != "seven-vgg16"]
+    assert tables.diverged(calm, paper) == "of 2 trainings diverged: none"
 
 
 def test_held_out_images_are_other_patients_than_trained_and_tested_ones(sets):

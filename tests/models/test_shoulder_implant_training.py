@@ -1,5 +1,7 @@
 """Copies, optimisers and training of the shoulder-implant networks, and the pretext task."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -161,6 +163,15 @@ def test_one_image_cannot_be_trained_on(easy):
     images, label = easy
     with pytest.raises(ValueError, match="at least 2"):
         fit(images[:1], label[:1], SETTINGS, n_classes=2, seed=0)
+
+
+def test_a_training_that_diverges_knows_nothing_and_says_so(easy):
+    images, label = easy
+    wild = replace(SETTINGS, network="vgg16", lr=1e30, epochs=2)
+    found = fit(images, label, wild, n_classes=2, seed=0, watch={"test": images})
+    assert np.isnan(found.loss).any()
+    assert (found.probs["test"] == 0.5).all()
+    assert (predict(found.model, images) == 0.5).all()
 
 
 def test_settled_means_are_those_of_the_images_and_weights_stay():

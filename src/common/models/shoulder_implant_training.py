@@ -164,7 +164,7 @@ class Trained:
 
     Args:
         model: after the last epoch, in evaluation mode.
-        loss (E,): mean training loss of each epoch.
+        loss (E,): mean training loss of each epoch; NaN once weights are no longer finite.
         probs: probabilities (E, n, K) of each watched set.
     """
 
@@ -217,7 +217,8 @@ def fit(
         model, steps = fabric.setup(network, optimiser(network, settings))
         pictures, labels = pictures.to(fabric.device), labels.to(fabric.device)
         for _ in range(settings.epochs):
-            losses.append(_epoch(model, steps, pictures, labels, settings, fabric))
+            loss = _epoch(model, steps, pictures, labels, settings, fabric)
+            losses.append(loss if _is_finite(model) else float("nan"))
             settle(model, pictures[: len(images)])
             model.eval()
             for name, each in watched.items():
@@ -246,6 +247,10 @@ def _epoch(
         steps.step()
         total += loss.detach() * len(index)
     return float(total) / sum(map(len, batches))
+
+
+def _is_finite(model: nn.Module) -> bool:
+    return all(bool(each.isfinite().all()) for each in model.parameters())
 
 
 def settle(model: nn.Module, images: Tensor) -> None:
@@ -277,9 +282,12 @@ def scaled(images: Tensor) -> Tensor:
 
 
 def _ask(model: nn.Module, images: Tensor) -> NDArray[np.float32]:
+    """Return probabilities (n, K); a network that diverged takes all classes for equally likely."""
     with torch.no_grad():
         parts = [model(scaled(some)).float().softmax(1) for some in images.split(_AT_ONCE)]
-    return torch.cat(parts).cpu().numpy()
+    answers = torch.cat(parts)
+    known = answers.isfinite().all(dim=1, keepdim=True)
+    return answers.where(known, 1 / answers.shape[1]).cpu().numpy()
 
 
 def predict(model: nn.Module, images: Images) -> NDArray[np.float32]:

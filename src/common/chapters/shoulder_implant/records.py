@@ -25,7 +25,8 @@ def collect(answers: Iterable[Answers], cohorts: Mapping[str, Cohort]) -> pd.Dat
 
     Returns:
         One row a value, with ``source``; ``seed`` is the number of the deal, ``group`` the class.
-        ``correct`` and ``log_loss`` have one value an image, the rates one a fold. Deals differ,
+        ``correct`` and ``log_loss`` have one value an image, the rates one a fold, and so has
+        ``diverged``, 1 where weights or loss stopped being finite. Deals differ,
         so a fold bears the number of its deal too: each is a training of its own.
     """
     every = list(answers)
@@ -42,6 +43,8 @@ def _of(each: Answers, cohort: Cohort) -> Iterator[pd.DataFrame]:
     arm = each.job.arm
     final = each.probs[each.chosen]
     yield from _scored(arm.name, each, cohort, final)
+    losses = each.history.loc[each.history["metric"] == "train_loss", "value"]
+    yield _fold(arm.name, each, {"diverged": float(not np.isfinite(losses).all())})
     if arm.hold_out:
         yield from _epochs(each, cohort)
     if arm.name in (f"seven-{PROPOSED}", f"makers-{PROPOSED}"):

@@ -111,6 +111,17 @@ def accuracies(records: pd.DataFrame, arms: Iterable[str], paper: Paper) -> pd.D
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
 
 
+def diverged(records: pd.DataFrame, paper: Paper) -> str:
+    """Name the arms with trainings whose weights stopped being finite, in one line."""
+    own = records[records["metric"] == "diverged"]
+    counts = own.groupby("arm", sort=False)["value"].agg(["sum", "size"])
+    named = [
+        f"{paper.arm(str(arm)).label} ({int(each['sum'])} of {int(each['size'])})"
+        for arm, each in counts[counts["sum"] > 0].iterrows()
+    ]
+    return f"of {len(own)} trainings diverged: {', '.join(named) or 'none'}"
+
+
 def differences(
     records: pd.DataFrame,
     pairs: Iterable[tuple[str, str]],
