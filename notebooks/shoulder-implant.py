@@ -759,6 +759,7 @@ run.save(every, verdicts=judged, audit=checks)
 # ## Limits
 #
 # - Nothing here was tested on the paper's images; real X-rays have manufacturers and no models.
+# - Whether a network learned anything from the real X-rays can be read off the table of real X-rays, beside the largest class, shuffled classes and nearest neighbours (claim R12). While no network is shown to be ahead of those, the other R claims compare networks that hardly learned, and their intervals say nothing of trained ones.
 # - Narrow networks on small images are not the published ones; the full profile needs a GPU. The narrow VGG16 has one convolution in each stage, since without normalisation thirteen narrow ones did not learn.
 # - Rates are tuned on the phantom and used on the real X-rays as they are.
 # - Three short trainings on real X-rays helped to set epochs and dropout; some of their images are tested later.
