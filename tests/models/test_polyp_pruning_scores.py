@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from polyp_networks import network
 
 from common.models.polyp_pruning import UNet, layout, masked
 from common.models.polyp_pruning_scores import (
@@ -19,18 +20,6 @@ from common.models.polyp_pruning_scores import (
     taylor_terms,
     within_layers,
 )
-
-
-def network(width=4, seed=0):
-    """Make a network whose normalisations are not the identity, as after training."""
-    torch.manual_seed(seed)
-    model = UNet(layout(width)).eval()
-    for norm in model.norms:
-        norm.running_mean.uniform_(-0.3, 0.3)
-        norm.running_var.uniform_(0.5, 2)
-        norm.weight.data.uniform_(0.5, 1.5)
-        norm.bias.data.uniform_(-0.5, 0.5)
-    return model
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from polyp_networks import network, some
 
 from common.models.polyp_pruning import UNet, count, layout, prune
 from common.models.polyp_pruning_training import (
@@ -17,25 +18,6 @@ from common.models.polyp_pruning_training import (
     to_input,
 )
 from common.training import runtime
-
-
-def network(width=4, seed=0):
-    """Make a network whose normalisations are not the identity, as after training."""
-    torch.manual_seed(seed)
-    model = UNet(layout(width)).eval()
-    for norm in model.norms:
-        norm.running_mean.uniform_(-0.3, 0.3)
-        norm.running_var.uniform_(0.5, 2)
-        norm.weight.data.uniform_(0.5, 1.5)
-        norm.bias.data.uniform_(-0.5, 0.5)
-    return model
-
-
-def some(plan, share, rng):
-    keep = [rng.random(n) >= share for n in plan.filters]
-    for mine in keep:
-        mine[rng.integers(len(mine))] = True
-    return keep
 
 
 def squares(n, seed=0, size=32):
