@@ -199,10 +199,10 @@ def test_a_diverged_training_is_recorded_and_named(sets):
     assert area["value"].tolist() == [0.5, 0.5]
     paper = papers.load("shoulder-implant")
     assert tables.diverged(found, paper) == (
-        "of 4 trainings diverged: Seven models, VGG16 (2 of 2)"
+        "  2 of 4 trainings diverged\n  Seven models, VGG16: 2 of 2"
     )
     calm = found[found["arm"] != "seven-vgg16"]
-    assert tables.diverged(calm, paper) == "of 2 trainings diverged: none"
+    assert tables.diverged(calm, paper) == "  0 of 2 trainings diverged"
 
 
 def test_held_out_images_are_other_patients_than_trained_and_tested_ones(sets):
@@ -259,10 +259,67 @@ def test_the_rate_of_the_lowest_loss_is_taken(sets):
 
 
 def test_every_rate_that_an_arm_needs_is_tuned():
-    tuned = {experiment.rate_key(arm) for arm in arms.tuned(3)}
-    needed = {experiment.rate_key(arm) for arm in arms.phantom() + arms.real() if arm.lr is None}
-    assert needed == tuned
-    assert len(arms.tuned(3)) == 3 * len(tuned)
+    for tried, wanted in (
+        (arms.tuned(3), arms.phantom()),
+        (arms.tuned(3, "makers", "open"), arms.real()),
+    ):
+        keys = {experiment.rate_key(arm) for arm in tried}
+        assert keys == {experiment.rate_key(arm) for arm in wanted if arm.lr is None}
+        assert len(tried) == 3 * len(keys)
+
+
+def _made_up(n=60):
+    """A stand-in of random images that goes the way of the real ones."""
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(n)]
+    table = pd.DataFrame({"case": names, "cluster": names, "label": np.arange(n) % 4})
+    images = rng.random((n, 1, 75, 75), dtype=np.float32)
+    return cohorts.Cohort("open", table, images, ("Cofield", "DePuy", "Tornier", "Zimmer"))
+
+
+def test_rates_of_real_images_are_chosen_by_the_training_loss_alone(monkeypatch):
+    """Answers about images that are left out may be anything, also where a training diverges."""
+    losses = {0.01: [2.0, 0.4], 0.003: [0.1, 0.5], 0.03: [0.2, np.nan]}
+    asked = []
+
+    def pretend(job, cohort, settings, start, *, seed):
+        asked.append((job.repeat, job.fold, cohort.name))
+        values = losses.get(settings.lr, [1.0, 1.0])
+        history = pd.DataFrame({"epoch": [1, 2], "metric": "train_loss", "value": values})
+        probs = np.full((2, 1, 4), np.nan, np.float32)
+        index, classes = np.array([0]), np.arange(4)
+        return experiment.Answers(job, index, classes, probs, 1, history)
+
+    monkeypatch.setattr(experiment, "train_one", pretend)
+    monkeypatch.setattr(
+        experiment, "in_parallel", lambda todo, **_: [f(*a, **k) for f, a, k in todo]
+    )
+    tried = experiment.tune(_made_up(), BASE, {}, n_rates=3, n_folds=2, seed=0)
+    assert experiment.best_rates(tried)[PROPOSED, "sgd", "pretext", "makers"] == 0.01
+    assert set(asked) == {(experiment.TUNING_DEAL, 0, "open")}
+
+
+def test_the_last_training_loss_is_what_tuning_on_real_images_sees():
+    some = _made_up()
+    quick = replace(BASE, network="vgg16", epochs=2)
+    job = experiment.Job(Arm("a", "open", "makers", "vgg16", pretrained=False), 3, 0, 2)
+    answer = experiment.train_one(job, some, quick, None, seed=0)
+    losses = answer.history.query("metric == 'train_loss'")["value"]
+    assert experiment._loss(answer, some) == losses.iloc[1] != losses.iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ({"open_images": False, "archived": True}, "nothing to train"),
+        ({"open_images": True, "archived": False}, "replicate archive shoulder-implant"),
+    ],
+)
+def test_a_run_with_nothing_to_train_or_to_show_is_refused(given, remedy):
+    with pytest.raises(ReplicateError, match=remedy):
+        experiment.check(phantom_arms=False, **given)
+    experiment.check(phantom_arms=True, **given)
+    experiment.check(phantom_arms=False, open_images=True, archived=True)
 
 
 def test_the_real_images_are_asked_for_by_one_clear_error(monkeypatch):
@@ -287,14 +344,7 @@ def test_real_images_are_read_grey_with_their_manufacturers(mirror):
 
 def test_real_arms_are_recorded_and_judged():
     """A stand-in of random images goes the way of the real ones, to the verdicts."""
-    n = 60
-    rng = np.random.default_rng(0)
-    names = [f"x{i}" for i in range(n)]
-    table = pd.DataFrame({"case": names, "cluster": names, "label": np.arange(n) % 4})
-    images = rng.random((n, 1, 75, 75), dtype=np.float32)
-    some = {
-        "open": cohorts.Cohort("open", table, images, ("Cofield", "DePuy", "Tornier", "Zimmer"))
-    }
+    some = {"open": _made_up()}
     plan = [replace(arm, pretrained=False) for arm in arms.real()]
     quick = replace(BASE, epochs=1)
     done = experiment.run(plan, some, quick, {}, {}, repeats=[0, 1], n_folds=2, seed=0, jobs=1)
@@ -302,7 +352,12 @@ def test_real_arms_are_recorded_and_judged():
     paper = papers.load("shoulder-implant")
     every = records_module.check(found.assign(paper=paper.slug, run="r", profile="standard"))
     judged = verdicts.judge(
-        paper, every, layer="replication", source="open", profile="standard", rng=rng
+        paper,
+        every,
+        layer="replication",
+        source="open",
+        profile="standard",
+        rng=np.random.default_rng(0),
     )
     of_real = [each for each in judged if each.claim.startswith("R")]
     assert len(of_real) == 11

@@ -14,9 +14,10 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from common.chapters.shoulder_implant import arms as plans
-from common.chapters.shoulder_implant.arms import RATES, Arm
+from common.chapters.shoulder_implant.arms import Arm
 from common.chapters.shoulder_implant.cohorts import Cohort, deal, task_classes
 from common.chapters.shoulder_implant.scores import best_epoch, per_image
+from common.errors import ReplicateError
 from common.models import shoulder_implant_pretext
 from common.models.shoulder_implant import NETWORKS, build
 from common.models.shoulder_implant_blocks import Scale
@@ -25,6 +26,7 @@ from common.models.shoulder_implant_weights import CAFFE_MEANS, State, load_kera
 from common.phantoms.draws import stream
 
 HELD_OUT = 5  # one in so many training images chooses the epoch
+TUNING_DEAL = 500  # a deal that no arm is tested on, since there are at most 100
 _GPU_GB = 12  # memory of a GPU that one training is given
 
 # arrays, since processes share those in a file where tensors would be copied for each training
@@ -69,6 +71,32 @@ class Answers:
     probs: Probs
     chosen: int
     history: pd.DataFrame
+
+
+def check(*, open_images: bool, phantom_arms: bool, archived: bool) -> None:
+    """Refuse a run that would train nothing, or that has nothing to show of the phantom.
+
+    Args:
+        open_images: whether real X-rays are used.
+        phantom_arms: whether networks are trained on the phantom.
+        archived: whether a standard run is archived.
+
+    Raises:
+        ReplicateError: names the parameter to change.
+    """
+    if phantom_arms:
+        return
+    if not open_images:
+        raise ReplicateError(
+            "phantom_arms=False and open_images=False leave nothing to train. Set one of them to "
+            "True."
+        )
+    if not archived:
+        raise ReplicateError(
+            "phantom_arms=False shows the phantom's results of the archived standard run, and "
+            "there is none. Run `replicate run shoulder-implant --profile standard` and "
+            "`replicate archive shoulder-implant` before, or leave phantom_arms=True."
+        )
 
 
 def pretrain(
@@ -198,7 +226,8 @@ def _held_out(cohort: Cohort, train: NDArray[np.int64], job: Job, seed: int) -> 
 def rate_key(arm: Arm) -> tuple[str, ...]:
     """Name what a learning rate is tuned for; arms that name the same share it."""
     start = "pretext" if arm.pretrained else "scratch"
-    return arm.network, arm.optimiser, start, arm.task if arm.as_long else "seven"
+    own = arm.as_long or arm.task == "makers"
+    return arm.network, arm.optimiser, start, arm.task if own else "seven"
 
 
 def settings_of(arm: Arm, base: Settings, tuned: Rates) -> Settings:
@@ -208,7 +237,7 @@ def settings_of(arm: Arm, base: Settings, tuned: Rates) -> Settings:
         base,
         network=arm.network,
         optimiser=arm.optimiser,
-        lr=RATES[arm.optimiser][0] if rate is None else rate,
+        lr=plans.grid(arm)[0] if rate is None else rate,
         momentum=arm.momentum,
         augment=arm.augment,
     )
@@ -225,48 +254,62 @@ def tune(
     jobs: int = 2,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Try learning rates of each network, optimiser and start on patients of another draw.
+    """Try learning rates of each network, optimiser and start.
+
+    On a phantom the patients are of another draw, and the loss of new ones decides. Of real X-rays
+    there is no other draw, and what is tested is not looked at: the training loss decides, on a
+    deal of its own.
 
     Args:
-        cohort: patients that no arm is trained or tested on.
+        cohort: phantom patients that no arm is trained or tested on, or the real X-rays.
         base: sizes.
         starts: pretext weights.
         n_rates: rates tried of each grid; 1 takes the first one untried.
-        n_folds: as in the experiment; one fold is tested.
+        n_folds: as in the experiment; one fold is left out.
         seed: of weights and copies.
         jobs: processes.
         progress: show a bar.
 
     Returns:
-        ``network, optimiser, start, task, lr, loss``: the lowest test loss after the last epoch
+        ``network, optimiser, start, task, lr, loss``: the lowest loss after the last epoch
         decides; empty where only one rate was to be tried.
     """
+    real = cohort.source == "open"
+    task = {"task": "makers", "cohort": "open"} if real else {}
     done = run(
-        plans.tuned(n_rates),
+        plans.tuned(n_rates, **task),
         {cohort.name: cohort},
         base,
         starts,
         {},
-        repeats=[0],
+        repeats=[TUNING_DEAL if real else 0],
         n_folds=n_folds,
         folds=[0],
         seed=seed,
         jobs=jobs,
         progress=progress,
     )
-    rows = []
-    for each in done:
-        label = np.searchsorted(each.classes, cohort.label[each.index])
-        loss = float(per_image(each.probs[-1], label)["log_loss"].mean())
-        rows.append((*rate_key(each.job.arm), each.job.arm.lr, loss))
+    rows = [(*rate_key(each.job.arm), each.job.arm.lr, _loss(each, cohort)) for each in done]
     return pd.DataFrame(rows, columns=[*_TUNED, "lr", "loss"])
+
+
+def _loss(each: Answers, cohort: Cohort) -> float:
+    """Return what chooses a learning rate: NaN, which is never chosen, of a diverged training."""
+    if cohort.source == "open":
+        history = each.history
+        return float(history.loc[history["metric"] == "train_loss", "value"].iloc[-1])
+    label = np.searchsorted(each.classes, cohort.label[each.index])
+    return float(per_image(each.probs[-1], label)["log_loss"].mean())
 
 
 _TUNED = ["network", "optimiser", "start", "task"]
 
 
 def best_rates(tried: pd.DataFrame) -> dict[tuple[str, ...], float]:
-    """Return the rate of the lowest loss by network, optimiser, start and task."""
+    """Return the rate of the lowest loss by network, optimiser, start and task.
+
+    Diverged trainings have no loss and come last.
+    """
     ordered = tried.sort_values("loss", kind="stable").drop_duplicates(_TUNED)
     return {tuple(map(str, key)): float(lr) for *key, lr in ordered[[*_TUNED, "lr"]].to_numpy()}
 

@@ -112,14 +112,15 @@ def accuracies(records: pd.DataFrame, arms: Iterable[str], paper: Paper) -> pd.D
 
 
 def diverged(records: pd.DataFrame, paper: Paper) -> str:
-    """Name the arms with trainings whose weights stopped being finite, in one line."""
+    """Name the arms with trainings whose weights stopped being finite, one a line."""
     own = records[records["metric"] == "diverged"]
     counts = own.groupby("arm", sort=False)["value"].agg(["sum", "size"])
     named = [
-        f"{paper.arm(str(arm)).label} ({int(each['sum'])} of {int(each['size'])})"
+        f"  {paper.arm(str(arm)).label}: {int(each['sum'])} of {int(each['size'])}"
         for arm, each in counts[counts["sum"] > 0].iterrows()
     ]
-    return f"of {len(own)} trainings diverged: {', '.join(named) or 'none'}"
+    total = int(own["value"].sum())
+    return "\n".join([f"  {total} of {len(own)} trainings diverged", *named])
 
 
 def differences(
