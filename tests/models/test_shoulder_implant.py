@@ -8,7 +8,7 @@ import torch
 
 from common.chapters.shoulder_implant import experiment
 from common.errors import ReplicateError
-from common.models import shoulder_implant_weights as weights
+from common.models import shoulder_implant_pretext, shoulder_implant_weights as weights
 from common.models.shoulder_implant import (
     BLOCK_A,
     NETWORKS,
@@ -21,6 +21,7 @@ from common.models.shoulder_implant_blocks import (
     Conv,
     Scale,
     SeparableConv,
+    ShiftNorm,
     count,
     layers,
     pool_same,
@@ -246,3 +247,26 @@ def test_transfer_copies_features_and_leaves_the_head():
     assert bool((second.head.weight == head).all())
     with pytest.raises(ReplicateError, match="must fit"):
         weights.transfer(build("vgg16", 7, NARROW), arrays_from(first))
+
+
+def test_a_normalisation_without_scale_has_ones_for_it_where_torch_needs_them():
+    """Without them a GPU has no gradient of the shift; with them nothing else may change."""
+    torch.manual_seed(0)
+    plain = torch.nn.BatchNorm2d(3, eps=1e-3)
+    plain.register_parameter("weight", None)
+    image, found = torch.randn(4, 3, 5, 5), []
+    for norm in (ShiftNorm(3), plain):
+        own = image.clone().requires_grad_()
+        (norm(own).relu() ** 2).sum().backward()
+        found.append((norm(image), own.grad, norm.bias.grad, norm.running_var))
+    for first, second in zip(*found, strict=True):
+        assert torch.equal(first, second)
+    assert torch.equal(ShiftNorm(3).weight, torch.ones(3))
+    assert [name for name, _ in ShiftNorm(3).named_parameters()] == ["bias"]
+    assert "weight" not in ShiftNorm(3).state_dict()
+    assert isinstance(Conv(3, 4, (1, 1)).norm, ShiftNorm)
+
+
+def test_large_pictures_are_drawn_without_a_warning():
+    pictures, _ = shoulder_implant_pretext.shapes(60, 0, size=224)
+    assert np.isfinite(pictures).all()

@@ -55,15 +55,28 @@ class Scale:
         return max(1, round(n * self.depth))
 
 
+class ShiftNorm(nn.BatchNorm2d):
+    """Batch normalisation that shifts and does not scale.
+
+    Its scale is no parameter and in no ``state_dict``. It is kept as ones all the same, since on a
+    GPU torch has no gradient of the shift without a scale.
+
+    Args:
+        n: channels.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n, eps=EPSILON)
+        del self.weight
+        self.register_buffer("weight", torch.ones(n), persistent=False)
+
+
 def batch_norm(n: int, *, scale: bool) -> nn.BatchNorm2d:
     """Make a batch normalisation that shifts and, if ``scale``, also scales.
 
     The Inception networks leave the scale out: a rectifier and a convolution follow.
     """
-    norm = nn.BatchNorm2d(n, eps=EPSILON)
-    if not scale:
-        norm.register_parameter("weight", None)
-    return norm
+    return nn.BatchNorm2d(n, eps=EPSILON) if scale else ShiftNorm(n)
 
 
 class Conv(nn.Module):

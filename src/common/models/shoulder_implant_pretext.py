@@ -63,7 +63,8 @@ def _picture(kind: int, size: int, rng: np.random.Generator) -> NDArray[np.float
     turn = rng.uniform(0, 2 * np.pi)
     u = (np.cos(turn) * (x - cx) + np.sin(turn) * (y - cy)) / half
     v = (np.cos(turn) * (y - cy) - np.sin(turn) * (x - cx)) / half
-    inside = 1 / (1 + np.exp(-_depth(kind, u, v, rng) * half * size / 2))
+    with np.errstate(over="ignore"):  # far outside a large picture's shape this is 0, as it should
+        inside = 1 / (1 + np.exp(-_depth(kind, u, v, rng) * half * size / 2))
     first, second = rng.uniform(0, 1, 2)
     while abs(first - second) < 0.25:
         first, second = rng.uniform(0, 1, 2)

@@ -113,7 +113,7 @@ def _kernels(module: nn.Module, name: str, arrays: Arrays) -> list[tuple[Tensor,
 def _norm(norm: nn.BatchNorm2d, name: str, arrays: Arrays) -> list[tuple[Tensor, Tensor]]:
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    targets: list[Tensor] = [] if norm.weight is None else [norm.weight]
+    targets: list[Tensor] = [norm.weight] if isinstance(norm.weight, nn.Parameter) else []
     targets += [norm.bias, norm.running_mean, norm.running_var]
     return [_copy(target, f"{name}/{i}", arrays) for i, target in enumerate(targets)]
 
