@@ -62,13 +62,14 @@ n_pretext = 120  # pictures of the pretext task
 pretext_epochs = 2  # passes over them
 weights = ""  # folder of converted ImageNet weights; empty: pretext weights
 open_images = False  # whether the real X-rays are used
+open_arms = "all"  # trained on real X-rays; "networks": the four alone
 phantom_arms = True  # whether networks are trained on the phantom
 jobs = 1  # processes
 
 # %% tags=["nbval-skip", "hide-input"]
 names = "seed n_patients n_folds n_repeats size width depth epochs open_epochs"
 names += " n_copies batch_size open_batch_size n_rates n_pretext"
-names += " pretext_epochs weights open_images phantom_arms jobs"
+names += " pretext_epochs weights open_images open_arms phantom_arms jobs"
 run = session.start(
     "shoulder-implant", {name: globals()[name] for name in names.split()}
 )
@@ -395,12 +396,22 @@ print({name: round(each, 2) for name, each in pretext_accuracy.items()})
 how = {"n_folds": n_folds, "seed": seed, "jobs": jobs, "progress": bar}
 on_open = replace(base, epochs=open_epochs, batch_size=open_batch_size)
 briefly = replace(on_open, epochs=max(1, open_epochs // 3))
-tried = []
+todo = {
+    "phantom": arms.phantom() if phantom_arms else [],
+    "open": arms.real(open_arms) if open_images else [],
+}
+tried, how_many = [], {"n_rates": n_rates}
 if phantom_arms:
     others = cohorts.phantom("main", n_patients, seed + 1, **drawn)
-    tried.append(experiment.tune(others, base, starts, n_rates=n_rates, **how))
+    tried.append(
+        experiment.tune(
+            todo["phantom"], others, base, starts, **how_many, **how
+        )
+    )
 if real is not None:
-    tried.append(experiment.tune(real, briefly, starts, n_rates=n_rates, **how))
+    tried.append(
+        experiment.tune(todo["open"], real, briefly, starts, **how_many, **how)
+    )
 rates = experiment.best_rates(pd.concat(tried))
 for key, lr in sorted(rates.items()):
     print(*key, lr)
@@ -408,11 +419,8 @@ print(len(rates), "rates were tuned")
 
 # %% tags=["nbval-skip"]
 how |= {"repeats": range(n_repeats)}
-answers = []
-if phantom_arms:
-    answers += experiment.run(arms.phantom(), sets, base, starts, rates, **how)
-if real is not None:
-    answers += experiment.run(arms.real(), sets, on_open, starts, rates, **how)
+answers = experiment.run(todo["phantom"], sets, base, starts, rates, **how)
+answers += experiment.run(todo["open"], sets, on_open, starts, rates, **how)
 collected = run.recorder("phantom")
 collected.extend(records.collect(answers, sets))
 every = collected.frame()
@@ -454,38 +462,43 @@ display.table(
 # ### What the network looks at
 #
 # Grad-CAM {cite:p}`selvaraju2017grad` weighs the maps of a layer by the slope of the called class's score.
-# The layer is the last of the blocks A; one network is trained again for it, on all images but those of the first fold.
+# The layer is the last of the blocks A; one network is trained again for it, on all patients but those of the first fold.
+
 
 # %% tags=["nbval-skip", "hide-input"]
-fold = cohorts.deal(trained_on, n_folds, 0)
-final = base if phantom_arms else on_open
-trained = training.fit(
-    trained_on.images[fold != 0],
-    trained_on.label[fold != 0],
-    replace(final, network=arms.PROPOSED),
-    n_classes=len(trained_on.classes),
-    seed=seed,
-    start=starts[arms.PROPOSED],
-)
+def look(layer):
+    """Train the proposed network again and draw what it looks at."""
+    fold = cohorts.deal(main, n_folds, 0)
+    tested = np.flatnonzero(fold == 0)[:6]
+    trained = training.fit(
+        main.images[fold != 0],
+        main.label[fold != 0],
+        replace(base, network=arms.PROPOSED),
+        n_classes=7,
+        seed=seed,
+        start=starts[arms.PROPOSED],
+    )
+    seen = main.images[tested]
+    maps = pictures.attention(trained.model, seen, layer=layer)
+    called = training.predict(trained.model, seen).argmax(axis=1)
+    titles = [
+        f"{main.classes[k].split(' ', 1)[-1]}\n{'right' if k == y else 'wrong'}"
+        for k, y in zip(called, main.label[tested], strict=True)
+    ]
+    return display.describe(
+        pictures.overlays(seen, maps, titles),
+        alt="Six generated X-rays, below them the same with bright spots where the network's "
+        "called class comes from.",
+        caption="Grad-CAM on six test images, titled by the called model. Bright: regions that "
+        "speak for it.",
+    )
 
-# %% tags=["nbval-skip", "hide-input"]
-tested = np.flatnonzero(fold == 0)[:6]
-seen = trained_on.images[tested]
-# stem, one mixed module, then the blocks A
-last_a = 1 + scale.repeats(10)
-maps = pictures.attention(trained.model, seen, layer=last_a)
-called = training.predict(trained.model, seen).argmax(axis=1)
-titles = [
-    f"{trained_on.classes[k].split(' ', 1)[-1]}\n{'right' if k == y else 'wrong'}"
-    for k, y in zip(called, trained_on.label[tested], strict=True)
-]
-display.describe(
-    pictures.overlays(seen, maps, titles),
-    alt="Six X-rays of implants, below them the same with bright spots where the network's called "
-    "class comes from.",
-    caption=f"Grad-CAM on six test images ({where}), titled by the called class. Bright: regions "
-    "that speak for it.",
-)
+
+# the layer is that behind the stem, one mixed module and the blocks A
+picture = display.Shown(plain="Runs that train on the phantom show it.")
+if phantom_arms:
+    picture = look(1 + scale.repeats(10))
+picture
 
 # %% tags=["nbval-skip", "hide-input"]
 display.describe(
@@ -794,7 +807,7 @@ run.save(every, verdicts=judged, audit=checks)
 # 14. **Tests.** AUC and loss have the corrected t as accuracies have, not a bootstrap over patients: patients of a fold share one network, and six trainings are what there is.
 # 15. **Divergence.** A training whose weights are no longer finite is kept, and answers that all classes are equally likely. This rule came after a standard run had broken off at such a training, before anything of it was recorded; only the tuned rates were seen.
 # 16. **A second standard run.** In the first no network had learned the real X-rays: five passes in steps of 16 images, at the phantom's rates, left the proposed one at 51 % right where the largest class has 49 %, and every R claim was inconclusive. Passes, step and rates of the real images were then chosen anew by the *training* loss alone, on a deal that no claim uses: steps of 32, and 12 passes, in which the proposed network's loss fell to half of what the shares of the classes alone give (0.60 of 1.22). Rates are now tuned within the run, by the training loss after a third of the passes. All R claims say that they were changed; their texts, tests and margins were not, and the phantom's trainings are as they were.
-# 17. **Full run.** It trains on the real X-rays alone, at the published size.
+# 17. **Full run.** It trains the four networks on the real X-rays alone, at the published size, with fewer passes than the standard run; nothing of it had been seen before its sizes were set but how fast it trains.
 #
 # ## Limits
 #

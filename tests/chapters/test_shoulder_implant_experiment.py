@@ -253,7 +253,9 @@ def test_the_rate_of_the_lowest_loss_is_taken(sets):
         }
     )
     assert experiment.best_rates(tried) == {("vgg16", "sgd", "scratch", "seven"): 0.2}
-    one = experiment.tune(sets["main"], BASE, {}, n_rates=1, n_folds=2, seed=0, jobs=1)
+    one = experiment.tune(
+        arms.phantom(), sets["main"], BASE, {}, n_rates=1, n_folds=2, seed=0, jobs=1
+    )
     assert one.empty
     assert experiment.best_rates(one) == {}
 
@@ -294,9 +296,13 @@ def test_rates_of_real_images_are_chosen_by_the_training_loss_alone(monkeypatch)
     monkeypatch.setattr(
         experiment, "in_parallel", lambda todo, **_: [f(*a, **k) for f, a, k in todo]
     )
-    tried = experiment.tune(_made_up(), BASE, {}, n_rates=3, n_folds=2, seed=0)
+    how = {"n_rates": 3, "n_folds": 2, "seed": 0}
+    tried = experiment.tune(arms.real(), _made_up(), BASE, {}, **how)
     assert experiment.best_rates(tried)[PROPOSED, "sgd", "pretext", "makers"] == 0.01
     assert set(asked) == {(experiment.TUNING_DEAL, 0, "open")}
+    fewer = experiment.tune(arms.real("networks"), _made_up(), BASE, {}, **how)
+    assert len(fewer) == 4 * 3 < len(tried)
+    assert set(fewer["optimiser"]) == {"sgd"}
 
 
 def test_the_last_training_loss_is_what_tuning_on_real_images_sees():

@@ -111,8 +111,14 @@ def phantom() -> list[Arm]:
     ]
 
 
-def real() -> list[Arm]:
-    """List every training on the real X-rays."""
+def real(which: str = "all") -> list[Arm]:
+    """List every training on the real X-rays.
+
+    Args:
+        which: ``all``, or ``networks`` for the four networks alone.
+    """
+    if which == "networks":
+        return networks("makers", "open")
     return [
         *networks("makers", "open"),
         *optimisers("makers", "open"),

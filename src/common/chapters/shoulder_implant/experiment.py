@@ -27,7 +27,7 @@ from common.phantoms.draws import stream
 
 HELD_OUT = 5  # one in so many training images chooses the epoch
 TUNING_DEAL = 500  # a deal that no arm is tested on, since there are at most 100
-_GPU_GB = 12  # memory of a GPU that one training is given
+_GPU_GB = 8  # memory of a GPU that one training is given
 
 # arrays, since processes share those in a file where tensors would be copied for each training
 Starts = Mapping[str, State]
@@ -244,6 +244,7 @@ def settings_of(arm: Arm, base: Settings, tuned: Rates) -> Settings:
 
 
 def tune(
+    arms: Sequence[Arm],
     cohort: Cohort,
     base: Settings,
     starts: Starts,
@@ -261,6 +262,7 @@ def tune(
     deal of its own.
 
     Args:
+        arms: what will be trained; only rates that these need are tried.
         cohort: phantom patients that no arm is trained or tested on, or the real X-rays.
         base: sizes.
         starts: pretext weights.
@@ -276,8 +278,9 @@ def tune(
     """
     real = cohort.source == "open"
     task = {"task": "makers", "cohort": "open"} if real else {}
+    needed = {rate_key(arm) for arm in arms}
     done = run(
-        plans.tuned(n_rates, **task),
+        [arm for arm in plans.tuned(n_rates, **task) if rate_key(arm) in needed],
         {cohort.name: cohort},
         base,
         starts,
