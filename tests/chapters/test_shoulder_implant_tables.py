@@ -170,9 +170,9 @@ def test_images_are_paired_on_the_first_deal_alone():
     assert n == 60
     for name in ("vgg16", "xception", "inception-v3"):
         row = found.loc[LABELS[name]]
-        assert row["only proposed"] == (right[arms.PROPOSED] & ~right[name]).sum()
-        assert row["p, exact"] == mcnemar(right[arms.PROPOSED], right[name]).p
-        assert row["p, Holm"] >= row["p, exact"]
+        assert row["proposed"] == (right[arms.PROPOSED] & ~right[name]).sum()
+        assert row["exact p"] == mcnemar(right[arms.PROPOSED], right[name]).p
+        assert row["Holm's p"] >= row["exact p"]
     # Cochran's Q by hand
     x = np.stack(list(right.values()), axis=1).astype(float)
     k, columns, rows = 4, x.sum(0), x.sum(1)
@@ -206,7 +206,7 @@ def test_tasks_are_joined_each_with_its_own_cochran():
     assert len(found) == 6
     for task, title in (("seven", "seven"), ("depuy", "DePuy")):
         own = found[found["task"] == f"{title}, 40 images"]
-        assert own["p, Cochran's Q"].unique().tolist() == [tables.paired(every, task)[1]]
+        assert own["Cochran's p"].unique().tolist() == [tables.paired(every, task)[1]]
 
 
 def test_power_beforehand_is_that_of_the_corrected_t():

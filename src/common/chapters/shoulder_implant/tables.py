@@ -178,11 +178,11 @@ def paired(records: pd.DataFrame, task: str) -> tuple[pd.DataFrame, float, int]:
     adjusted = adjust([each.p for each in tests.values()], method="holm")
     rows = {
         LABELS[name]: {
-            "only proposed": int(((table[PROPOSED] == 1) & (table[name] == 0)).sum()),
-            "only other": int(((table[PROPOSED] == 0) & (table[name] == 1)).sum()),
+            "proposed": int(((table[PROPOSED] == 1) & (table[name] == 0)).sum()),
+            "other": int(((table[PROPOSED] == 0) & (table[name] == 1)).sum()),
             "points": 100 * each.effect,
-            "p, exact": each.p,
-            "p, Holm": float(p),
+            "exact p": each.p,
+            "Holm's p": float(p),
         }
         for (name, each), p in zip(tests.items(), adjusted, strict=True)
     }
@@ -205,7 +205,7 @@ def paired_tasks(records: pd.DataFrame, tasks: Mapping[str, str]) -> pd.DataFram
         found, q, n = paired(records, task)
         part = found.reset_index()
         part.insert(0, "task", f"{title}, {n} images")
-        parts.append(part.assign(**{"p, Cochran's Q": q}))
+        parts.append(part.assign(**{"Cochran's p": q}))
     return pd.concat(parts, ignore_index=True)
 
 
