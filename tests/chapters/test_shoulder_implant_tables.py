@@ -202,10 +202,10 @@ def test_tasks_are_joined_each_with_its_own_cochran():
         parts += [images(f"{task}-{name}", rng.random(40) < share) for name in LABELS]
     every = pd.concat(parts)
     found = tables.paired_tasks(every, {"seven": "seven", "depuy": "DePuy"})
-    assert found["task"].unique().tolist() == ["seven, 40 images", "DePuy, 40 images"]
+    assert found["task (images)"].unique().tolist() == ["seven (40)", "DePuy (40)"]
     assert len(found) == 6
     for task, title in (("seven", "seven"), ("depuy", "DePuy")):
-        own = found[found["task"] == f"{title}, 40 images"]
+        own = found[found["task (images)"] == f"{title} (40)"]
         assert own["Cochran's p"].unique().tolist() == [tables.paired(every, task)[1]]
 
 

@@ -204,7 +204,7 @@ def paired_tasks(records: pd.DataFrame, tasks: Mapping[str, str]) -> pd.DataFram
     for task, title in tasks.items():
         found, q, n = paired(records, task)
         part = found.reset_index()
-        part.insert(0, "task", f"{title}, {n} images")
+        part.insert(0, "task (images)", f"{title} ({n})")
         parts.append(part.assign(**{"Cochran's p": q}))
     return pd.concat(parts, ignore_index=True)
 
