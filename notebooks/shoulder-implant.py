@@ -606,9 +606,10 @@ if latest is not None:
 result
 
 # %% [markdown]
-# In the archived standard run these networks learned something of the manufacturer: their areas under the curve are above that of shuffled classes, which was asked of no claim and is no verdict.
-# It is not enough to call more images right than the largest class does, and the loss of most is above that of the bare class shares: after twelve passes they know their training images rather than the makers.
-# This is what {cite:t}`urban2020classifying` report of the same archive: about 80 % with ImageNet weights, and no lead over simpler classifiers (56 % or less) without.
+# Read the columns together.
+# An area above that of shuffled classes says that something of the manufacturer was learned; no claim asks for it, so it is no verdict.
+# An accuracy no higher than the largest class's says that it is too little to call more images right, and a loss above the largest class's says that the network is sure where it is wrong, as one is that knows its training images by heart.
+# {cite:t}`urban2020classifying` report of the same archive about 80 % with ImageNet weights, and no lead over simpler classifiers (56 % or less) without.
 #
 # The same at the published size and width, on a GPU, real X-rays alone:
 
@@ -816,7 +817,7 @@ run.save(every, verdicts=judged, audit=checks)
 # ## Limits
 #
 # - Nothing here was tested on the paper's images; real X-rays have manufacturers and no models.
-# - On the real X-rays no network of the standard run is shown to be ahead of the largest class or of nearest neighbours (R12). The other R claims compare networks that know their training images and little else, and say nothing of networks with ImageNet weights.
+# - Where no network is shown to be ahead of the largest class or of nearest neighbours (R12), the other R claims compare networks that know their training images and little else. In any case they say nothing of networks with ImageNet weights.
 # - Narrow networks on small images are not the published ones; the full profile needs a GPU. The narrow VGG16 has one convolution in each stage, since without normalisation thirteen narrow ones did not learn.
 # - A rate is chosen for what it does to training images early on, which need not be the best for new ones.
 # - Three short trainings on real X-rays helped to set epochs and dropout; some of their images are tested later.
